@@ -1,0 +1,189 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use libellus::backend::DeviceName;
+use libellus::classify::TrainOptions;
+
+/// Deep learning without Python: train, evaluate and use models from one program.
+#[derive(Parser, Debug)]
+#[command(name = "libellus", version, about, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Begin with:  libellus classify train\n\
+    It trains on handwritten digits that are part of the program, and leaves a report to look at.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) application: Application,
+}
+
+/// Options that mean the same everywhere.
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// Folder of the known data sets [default: the user's cache folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "LIBELLUS_DATA",
+        hide_env_values = true,
+        help_heading = "Common"
+    )]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Print the result as JSON
+    #[arg(long, global = true, help_heading = "Common")]
+    pub(crate) json: bool,
+
+    /// Show no progress
+    #[arg(long, short, global = true, help_heading = "Common")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Application {
+    /// Tell which class an image belongs to
+    #[command(subcommand)]
+    Classify(Classify),
+    /// Data sets: what is known, fetch one, look at one
+    #[command(subcommand)]
+    Data(Data),
+    /// Models: what there is
+    #[command(subcommand)]
+    Model(Model),
+    /// Devices: what this build and this machine can compute on
+    #[command(subcommand)]
+    Device(Device),
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Classify {
+    /// Train a model on a data set or a folder of images
+    #[command(after_help = "Examples:\n  \
+        libellus classify train\n  \
+        libellus classify train --data mnist --model lenet5 --epochs 10\n  \
+        libellus classify train --data photos/ --model resnet18 --weights resnet18.safetensors --freeze-backbone\n  \
+        libellus classify train --resume runs/classify-digits-1")]
+    Train(Box<Train>),
+    /// Measure a trained model on the test images of a data set
+    #[command(after_help = "Example:\n  libellus classify eval --run runs/classify-digits-1")]
+    Eval(Eval),
+    /// Classify images with a trained model
+    #[command(after_help = "Examples:\n  \
+        libellus classify predict --run runs/classify-digits-1 seven.png\n  \
+        libellus classify predict --run runs/classify-digits-1 --json scans/ > scans.json\n  \
+        cat seven.png | libellus classify predict --run runs/classify-digits-1 -")]
+    Predict(Predict),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Train {
+    /// Run directory to make [default: runs/classify-DATA-1, -2, ...]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume", help_heading = "Run")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Go on with the run in this directory, to the same result as if it had never stopped
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    pub(crate) resume: Option<PathBuf>,
+
+    /// Configuration file: the options below as `key = value`; flags come first
+    #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Run")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) options: TrainOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Eval {
+    #[command(flatten)]
+    pub(crate) model: TrainedModel,
+
+    /// Data set to measure on [default: the one it was trained on]
+    #[arg(long, value_name = "NAME|FOLDER")]
+    pub(crate) data: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Predict {
+    #[command(flatten)]
+    pub(crate) model: TrainedModel,
+
+    /// Images, folders of images, or `-` for an image on standard input
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// How many classes to name for each image, most probable first
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) top: usize,
+
+    /// Also write the features before the classification head to this safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) features: Option<PathBuf>,
+}
+
+/// A trained model and where to run it.
+#[derive(Args, Debug)]
+pub(crate) struct TrainedModel {
+    /// Run directory, or a model.safetensors from one
+    #[arg(long, value_name = "DIR|FILE")]
+    pub(crate) run: PathBuf,
+
+    /// Images per batch
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) batch_size: usize,
+
+    /// Where to compute: flex, or one of `libellus device list` [default: flex]
+    #[arg(long, value_name = "DEVICE", help_heading = "Common")]
+    pub(crate) device: Option<DeviceName>,
+
+    /// Threads to compute with [default: all cores this process may use]
+    #[arg(long, value_name = "N", help_heading = "Common")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Data {
+    /// The known data sets, and whether they are on this machine
+    #[command(after_help = "Example:\n  libellus data list")]
+    List,
+    /// Download a known data set from its published address
+    #[command(after_help = "Example:\n  libellus data fetch mnist")]
+    Fetch {
+        /// Its name, from `libellus data list`
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Draw samples of a data set with their labels into a PNG
+    #[command(after_help = "Example:\n  libellus data show digits --to digits.png")]
+    Show {
+        /// A known name, or a folder with one folder of images per class
+        #[arg(value_name = "NAME|FOLDER")]
+        data: String,
+        /// The picture to write
+        #[arg(long, value_name = "FILE", default_value = "samples.png")]
+        to: PathBuf,
+        /// How many samples
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        count: usize,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Model {
+    /// Names, parameters and sizes
+    #[command(after_help = "Example:\n  libellus model list resnet")]
+    List {
+        /// Only names that contain this
+        #[arg(value_name = "FILTER")]
+        filter: Option<String>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Device {
+    /// What this build and this machine can use, and which is the default
+    #[command(after_help = "Example:\n  libellus device list")]
+    List,
+}

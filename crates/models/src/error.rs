@@ -1,0 +1,94 @@
+//! What can be wrong with a configuration.
+
+/// A configuration that describes no model, or a name that no preset has.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A size or count is outside what makes a model.
+    #[error("`{field}` must be between {min} and {max}, not {value}")]
+    OutOfRange {
+        /// Name of the field.
+        field: &'static str,
+        /// What it holds.
+        value: usize,
+        /// The least that it may hold.
+        min: usize,
+        /// The most that it may hold.
+        max: usize,
+    },
+    /// A probability is outside `[0, 1)`.
+    #[error("`{field}` must be at least 0 and less than 1, not {value}")]
+    NotAProbability {
+        /// Name of the field.
+        field: &'static str,
+        /// What it holds.
+        value: f64,
+    },
+    /// A CIFAR ResNet's depth is not `6n + 2`.
+    #[error(
+        "`depth` must be 6n + 2 (8, 14, 20, 32, 44, 56, ...), not {depth}: three stages of n blocks of two layers"
+    )]
+    Depth {
+        /// The depth asked for.
+        depth: usize,
+    },
+    /// An image is too small to leave anything after the convolutions.
+    #[error("`input_size` must be at least {min}x{min} pixels, not {height}x{width}")]
+    InputTooSmall {
+        /// Height in pixels.
+        height: usize,
+        /// Width in pixels.
+        width: usize,
+        /// Least height and width in pixels.
+        min: usize,
+    },
+    /// The images that will be fed are not those that the model is built for.
+    #[error("the model takes images of {model}, the input is {input} (channels x height x width)")]
+    InputMismatch {
+        /// Shape that the model takes; `*` where any size will do.
+        model: String,
+        /// Shape of the input.
+        input: String,
+    },
+    /// No preset has the name.
+    #[error("there is no model `{name}`; did you mean {}?", nearest.join(", "))]
+    UnknownPreset {
+        /// The name asked for.
+        name: String,
+        /// The known names nearest to it, best first.
+        nearest: Vec<&'static str>,
+    },
+}
+
+/// The most channels, units or classes that a layer may have. Far above any published model, and far below what
+/// could exhaust memory before a batch is seen.
+const MAX_WIDTH: usize = 1 << 17;
+
+/// The most pixels that an image may have to a side.
+const MAX_SIDE: usize = 1 << 14;
+
+/// Checks that a layer has a possible number of channels, units or classes.
+pub(crate) fn check_width(field: &'static str, value: usize) -> Result<(), ConfigError> {
+    check_range(field, value, MAX_WIDTH)
+}
+
+/// Checks that an image has a possible size.
+pub(crate) fn check_side(field: &'static str, value: usize) -> Result<(), ConfigError> {
+    check_range(field, value, MAX_SIDE)
+}
+
+/// Checks that `value` is at least 1 and at most `max`.
+pub(crate) fn check_range(field: &'static str, value: usize, max: usize) -> Result<(), ConfigError> {
+    match (1..=max).contains(&value) {
+        true => Ok(()),
+        false => Err(ConfigError::OutOfRange { field, value, min: 1, max }),
+    }
+}
+
+/// Checks that `value` is in `[0, 1)`.
+pub(crate) fn check_probability(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    match (0.0..1.0).contains(&value) {
+        true => Ok(()),
+        false => Err(ConfigError::NotAProbability { field, value }),
+    }
+}

@@ -1,0 +1,42 @@
+//! Architectures, one folder each: a configuration that can be checked, a module, and the tables that map its parameter
+//! names to those of published checkpoints.
+//!
+//! The crate knows no files, no losses and no data sets. An architecture's configuration is plain serde data, strict
+//! about unknown keys (burn's `Config` derive has no such check, nor defaults for missing keys); `init` validates it
+//! once and returns the module. [`preset`] finds a configuration by its published name, with the images that it expects.
+//!
+//! ```
+//! use burn::tensor::Tensor;
+//! use libellus_models::preset;
+//!
+//! let preset = preset("resnet20")?;
+//! let device = libellus_backend::testing::device();
+//! let model = (preset.build)(10, preset.input.channels).init(&device)?;
+//! let logits = model.forward(Tensor::zeros([1, 3, 32, 32], &device));
+//! assert_eq!(logits.dims(), [1, 10]);
+//! # Ok::<(), libellus_models::ConfigError>(())
+//! ```
+
+pub mod cifar_resnet;
+pub mod lenet5;
+pub mod mlp;
+pub mod resnet;
+
+mod classifier;
+mod error;
+mod input;
+mod named;
+mod registry;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
+pub use classifier::{Classifier, ClassifierConfig};
+pub use error::ConfigError;
+pub use input::{InputSpec, Interpolation};
+pub use lenet5::{LeNet5, LeNet5Config};
+pub use mlp::{Mlp, MlpConfig};
+pub use registry::{Preset, preset, presets};
+pub use resnet::{ResNet, ResNetConfig};

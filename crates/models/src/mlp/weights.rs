@@ -1,0 +1,9 @@
+//! Key tables.
+
+use libellus_weights::{Layout, Rule};
+
+/// A PyTorch module with a `ModuleList` of `Linear` named `hidden` and a `Linear` named `head`.
+pub const PYTORCH: Layout = Layout {
+    name: "pytorch",
+    rules: &[Rule::Transpose { ours: "hidden.*.weight" }, Rule::Transpose { ours: "head.weight" }],
+};

@@ -1,0 +1,32 @@
+//! Fields of configurations that say their name when they can't be read.
+//!
+//! Which architecture a configuration is for stands in the configuration itself. serde therefore holds the values back
+//! until it knows, and has forgotten by then where they came from: an error would tell the value, but not its key.
+
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// A function for each field, to be its `deserialize_with`.
+macro_rules! fields {
+    ($($name:ident),+ $(,)?) => {
+        $(pub(crate) fn $name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+            T::deserialize(value).map_err(|error| D::Error::custom(format_args!("`{}`: {error}", stringify!($name))))
+        })+
+    };
+}
+
+fields!(
+    activation,
+    block,
+    depth,
+    depths,
+    drop_path,
+    dropout,
+    hidden,
+    in_channels,
+    input_size,
+    last_gamma,
+    num_classes,
+    pooling,
+    stem_stride,
+    width,
+);

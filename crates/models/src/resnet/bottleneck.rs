@@ -1,0 +1,64 @@
+//! The bottleneck block.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use libellus_layers::{
+    Activation, BatchNorm, BatchNormConfig, Conv2d, GammaInit, Residual, ResidualConfig, conv_before_norm,
+};
+
+/// A 1x1 convolution to fewer channels, a 3x3, and a 1x1 to four times as many, each with a batch norm, beside a
+/// shortcut.
+///
+/// He et al. 2016, figure 5, right; the stride is on the 3x3 convolution.
+#[derive(Module, Debug)]
+pub struct Bottleneck {
+    pub(super) conv1: Conv2d,
+    bn1: BatchNorm,
+    conv2: Conv2d,
+    bn2: BatchNorm,
+    conv3: Conv2d,
+    bn3: BatchNorm,
+    pub(super) residual: Residual,
+}
+
+impl Bottleneck {
+    /// Output channels for each channel of the 3x3 convolution.
+    pub const EXPANSION: usize = 4;
+
+    /// A block from `channels_in` channels to `EXPANSION` times `width`.
+    pub(super) fn new(
+        channels_in: usize,
+        width: usize,
+        stride: usize,
+        drop_path: f64,
+        last_gamma: GammaInit,
+        device: &Device,
+    ) -> Self {
+        let channels_out = Self::EXPANSION * width;
+        Self {
+            conv1: conv_before_norm(channels_in, width, 1, 1).init(device),
+            bn1: BatchNormConfig::new(width).init(device),
+            conv2: conv_before_norm(width, width, 3, stride).init(device),
+            bn2: BatchNormConfig::new(width).init(device),
+            conv3: conv_before_norm(width, channels_out, 1, 1).init(device),
+            bn3: BatchNormConfig::new(channels_out).with_gamma(last_gamma.initializer()).init(device),
+            residual: ResidualConfig::new(channels_in, channels_out)
+                .with_stride(stride)
+                .with_drop_path(drop_path)
+                .init(device),
+        }
+    }
+
+    /// The block's output.
+    ///
+    /// # Shapes
+    /// - `input`: `[B, C, H, W]`
+    /// - output: `[B, C', H', W']` with `H' = ceil(H / stride)`, `W' = ceil(W / stride)`
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.residual.forward(input, |x| {
+            let x = Activation::Relu.forward(self.bn1.forward(self.conv1.forward(x)));
+            let x = Activation::Relu.forward(self.bn2.forward(self.conv2.forward(x)));
+            self.bn3.forward(self.conv3.forward(x))
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! What the tests of several architectures share.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use libellus_backend::testing::{assert_close, read};
+use libellus_weights::{Checkpoint, Layout, LoadOptions, load};
+
+/// Numbers of the reference implementation, written by `tests/golden/<family>.py`.
+pub(crate) struct Golden {
+    weights: Checkpoint,
+    expected: Checkpoint,
+}
+
+impl Golden {
+    pub(crate) fn open(name: &str) -> Self {
+        let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let open = |file: String| Checkpoint::open(folder.join(file)).expect("a golden file");
+        Self {
+            weights: open(format!("{name}.safetensors")),
+            expected: open(format!("{name}_expected.safetensors")),
+        }
+    }
+
+    /// The model with the reference's weights.
+    pub(crate) fn load<M: Module>(&self, model: M, layout: &Layout) -> M {
+        load(model, &self.weights, layout, &LoadOptions::default()).expect("the key table fits the reference")
+    }
+
+    pub(crate) fn tensor<const D: usize>(&self, key: &str, device: &Device) -> Tensor<D> {
+        Tensor::from_data(self.expected.tensor(key).expect("a golden tensor"), device)
+    }
+
+    /// Asserts that a tensor is what the reference computed in f64. f32 adds rounding of 6e-8 in each of the up to a
+    /// few hundred terms and the dozen layers; the reference in f32 is itself up to 2e-6 off.
+    #[track_caller]
+    pub(crate) fn check<const D: usize>(&self, key: &str, actual: Tensor<D>) {
+        assert_close(&read(actual), &self.expected.tensor(key).expect("a golden tensor"), 1e-5);
+    }
+}
+
+/// Numbers in `[-1, 1)` that look random and are the same everywhere.
+pub(crate) fn images(shape: [usize; 4], device: &Device) -> Tensor<4> {
+    let count = shape.iter().product::<usize>() as u32;
+    let scattered = (1..=count)
+        .map(|index| index.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(2_246_822_519));
+    let values: Vec<f32> = scattered.map(|bits| (f64::from(bits) / 2_147_483_648.0 - 1.0) as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// A scalar that depends on each logit in its own way: the sum of the logits, weighted by 1, -2, 3, ...
+pub(crate) fn scalar(logits: Tensor<2>) -> Tensor<1> {
+    let [images, classes] = logits.dims();
+    let weights: Vec<f32> = (0..images * classes)
+        .map(|index| if index % 2 == 0 { 1.0 } else { -1.0 } * (index + 1) as f32)
+        .collect();
+    let weights = Tensor::<2>::from_data(TensorData::new(weights, [images, classes]), &logits.device());
+    (logits * weights).sum()
+}
+
+/// The gradient of a parameter, `None` if it got none.
+pub(crate) struct ParameterGradient {
+    pub(crate) name: String,
+    pub(crate) values: Option<TensorData>,
+}
+
+/// The gradients of all parameters, in the module's order.
+pub(crate) fn parameter_gradients<M: Module>(model: &M, gradients: &Gradients) -> Vec<ParameterGradient> {
+    let mut visitor = GradientVisitor { path: Vec::new(), gradients, found: Vec::new() };
+    model.visit(&mut visitor);
+    visitor.found
+}
+
+struct GradientVisitor<'a> {
+    path: Vec<String>,
+    gradients: &'a Gradients,
+    found: Vec<ParameterGradient>,
+}
+
+impl ModuleVisitor for GradientVisitor<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        if tensor.is_require_grad() {
+            let values = tensor.grad(self.gradients).map(read);
+            self.found.push(ParameterGradient { name: self.path.join("."), values });
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Properties that every architecture has.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use libellus_backend::testing::{assert_close, device, read, reference};
+use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
+
+use crate::testing::{images, parameter_gradients, scalar};
+use crate::{
+    CifarResNetConfig, Classifier, ClassifierConfig, ConfigError, InputSpec, LeNet5Config, MlpConfig,
+    ResNetConfig, preset, resnet::BlockKind,
+};
+
+/// A tiny model of each architecture, nothing in it left to chance.
+fn tiny() -> Vec<ClassifierConfig> {
+    let bottleneck = ResNetConfig { block: BlockKind::Bottleneck, ..ResNetConfig::tiny() };
+    vec![
+        ClassifierConfig::Mlp(MlpConfig { dropout: 0.0, ..MlpConfig::tiny() }),
+        ClassifierConfig::LeNet5(LeNet5Config::tiny()),
+        ClassifierConfig::ResNet(ResNetConfig::tiny()),
+        ClassifierConfig::ResNet(bottleneck),
+        ClassifierConfig::CifarResNet(CifarResNetConfig::tiny()),
+    ]
+}
+
+/// The same with units, or whole blocks, dropped in training.
+fn dropping() -> Vec<ClassifierConfig> {
+    vec![
+        ClassifierConfig::Mlp(MlpConfig { dropout: 0.5, ..MlpConfig::tiny() }),
+        ClassifierConfig::ResNet(ResNetConfig { drop_path: 0.9, ..ResNetConfig::tiny() }),
+        ClassifierConfig::CifarResNet(CifarResNetConfig { drop_path: 0.9, ..CifarResNetConfig::tiny() }),
+    ]
+}
+
+fn init(config: &ClassifierConfig, device: &Device) -> Classifier {
+    device.seed(11);
+    config.init(device).expect("a valid configuration")
+}
+
+fn batch(config: &ClassifierConfig, size: usize, device: &Device) -> Tensor<4> {
+    let [height, width] = config.input_size().unwrap_or([37, 29]);
+    images([size, config.in_channels(), height, width], device)
+}
+
+#[test]
+fn logits_and_features_have_their_shapes() {
+    let device = device();
+    for config in tiny() {
+        let model = init(&config, &device);
+        let images = batch(&config, 3, &device);
+        assert_eq!(model.forward(images.clone()).dims(), [3, config.num_classes()], "{config:?}");
+        assert_eq!(model.forward_features(images).dims()[0], 3, "{config:?}");
+    }
+}
+
+#[test]
+fn a_batch_gives_what_its_images_give_alone() {
+    let device = device();
+    for config in tiny() {
+        let model = init(&config, &device);
+        let images = batch(&config, 5, &device);
+        let together = read(model.forward(images.clone()));
+        let alone = (0..5).map(|index| model.forward(images.clone().narrow(0, index, 1))).collect();
+        // The same sums, which may be taken in another order: a few units of f32's rounding.
+        assert_close(&read(Tensor::cat(alone, 0)), &together, 2e-6);
+    }
+}
+
+#[test]
+fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
+    let device = device().autodiff();
+    for config in tiny() {
+        let model = init(&config, &device);
+        let gradients = scalar(model.forward(batch(&config, 3, &device))).backward();
+        let found = parameter_gradients(&model, &gradients);
+        assert!(!found.is_empty());
+        for gradient in found {
+            let values =
+                gradient.values.unwrap_or_else(|| panic!("{} has no gradient in {config:?}", gradient.name));
+            assert!(values.iter::<f32>().all(f32::is_finite), "{} in {config:?}", gradient.name);
+            assert!(values.iter::<f32>().any(|value| value != 0.0), "{} in {config:?}", gradient.name);
+        }
+    }
+}
+
+#[test]
+fn training_updates_the_running_statistics_and_evaluation_does_not() {
+    let device = device().autodiff();
+    for config in tiny() {
+        if matches!(config, ClassifierConfig::Mlp(_) | ClassifierConfig::LeNet5(_)) {
+            continue;
+        }
+        let model = init(&config, &device);
+        let images = batch(&config, 3, &device);
+        let evaluate = |model: &Classifier| read(model.valid().forward(images.clone().without_autodiff()));
+        let before = evaluate(&model);
+        assert_eq!(before, evaluate(&model));
+        let _ = model.forward(images.clone());
+        assert_ne!(before, evaluate(&model), "{config:?}");
+    }
+}
+
+#[test]
+fn nothing_is_dropped_in_evaluation() {
+    let device = device().autodiff();
+    for config in dropping() {
+        let model = init(&config, &device);
+        let images = batch(&config, 7, &device);
+        let training: Vec<_> = (0..2).map(|_| read(model.forward(images.clone()))).collect();
+        assert_ne!(training[0], training[1], "{config:?}");
+        let model = model.valid();
+        let images = images.without_autodiff();
+        assert_eq!(read(model.forward(images.clone())), read(model.forward(images)), "{config:?}");
+    }
+}
+
+#[test]
+fn a_saved_and_loaded_model_gives_the_same() {
+    let device = device();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (config, layout) in tiny().into_iter().flat_map(|config| {
+        let family = match config {
+            ClassifierConfig::Mlp(_) => "mlp",
+            ClassifierConfig::LeNet5(_) => "lenet5",
+            ClassifierConfig::ResNet(_) => "resnet18",
+            ClassifierConfig::CifarResNet(_) => "resnet20",
+        };
+        let foreign = preset(family).expect("a preset").layouts;
+        foreign
+            .iter()
+            .chain([&Layout::NATIVE])
+            .map(move |layout| (config.clone(), *layout))
+            .collect::<Vec<_>>()
+    }) {
+        let path = folder.path().join("model.safetensors");
+        let model = init(&config, &device.clone().autodiff());
+        // Statistics that differ from those of a fresh model.
+        let _ = model.forward(batch(&config, 3, &device.clone().autodiff()));
+        save(&model, &path, &layout, &BTreeMap::new()).expect("a writable folder");
+        let images = batch(&config, 3, &device);
+        let expected = read(model.valid().forward(images.clone()));
+
+        device.seed(12);
+        let fresh = config.init(&device).expect("a valid configuration");
+        let checkpoint = Checkpoint::open(&path).expect("what was just written");
+        let loaded =
+            load(fresh, &checkpoint, &layout, &LoadOptions::default()).expect("the same architecture");
+        assert_eq!(read(loaded.forward(images)), expected, "{config:?} as {}", layout.name);
+    }
+}
+
+#[test]
+fn the_head_pattern_fits_the_last_layer_alone() {
+    let device = device();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for config in tiny() {
+        let path = folder.path().join("model.safetensors");
+        let model = init(&config, &device);
+        save(&model, &path, &Layout::NATIVE, &BTreeMap::new()).expect("a writable folder");
+        let checkpoint = Checkpoint::open(&path).expect("what was just written");
+        let head: Vec<_> =
+            checkpoint.names().filter(|name| libellus_weights::matches(model.head_pattern(), name)).collect();
+        assert_eq!(head.len(), 2, "{head:?}");
+
+        let wider = config.clone().with_num_classes(config.num_classes() + 2);
+        let options = LoadOptions { ignore: vec![model.head_pattern().to_owned()], ..LoadOptions::default() };
+        let transferred = load(init(&wider, &device), &checkpoint, &Layout::NATIVE, &options)
+            .expect("everything but the head fits");
+        let images = batch(&config, 3, &device);
+        assert_eq!(
+            read(transferred.forward_features(images.clone())),
+            read(model.forward_features(images)),
+            "{config:?}"
+        );
+    }
+}
+
+/// Logits in training and after it, and all gradients.
+fn train_and_evaluate(model: &Classifier, images: Tensor<4>) -> Vec<(String, TensorData)> {
+    let images = images.require_grad();
+    let logits = model.forward(images.clone());
+    let mut results = vec![("logits".to_owned(), read(logits.clone()))];
+    let gradients = scalar(logits).backward();
+    results.push(("images".to_owned(), read(images.grad(&gradients).expect("the images require it"))));
+    for gradient in parameter_gradients(model, &gradients) {
+        results.push((gradient.name, gradient.values.expect("every parameter has one")));
+    }
+    results.push(("evaluated".to_owned(), read(model.valid().forward(images.without_autodiff()))));
+    results
+}
+
+#[test]
+fn the_device_under_test_agrees_with_the_reference() {
+    let [tested, trusted] = [device().autodiff(), reference().autodiff()];
+    for config in tiny() {
+        let model = init(&config, &trusted);
+        let copy = init(&config, &tested).load_record(model.clone().into_record());
+        let expected = train_and_evaluate(&model, batch(&config, 3, &trusted));
+        let actual = train_and_evaluate(&copy, batch(&config, 3, &tested));
+        for ((name, expected), (_, actual)) in expected.iter().zip(&actual) {
+            let largest = expected.iter::<f32>().fold(0.0f32, |largest, value| largest.max(value.abs()));
+            assert!(largest > 0.0, "{name} in {config:?}");
+            // Sums in another order through a dozen layers, forward and back, with batch norms over as few as six values.
+            assert_close(actual, expected, 1e-4);
+        }
+    }
+}
+
+#[test]
+fn configurations_are_strict_data() {
+    for config in tiny() {
+        let text = toml::to_string(&config).expect("plain data");
+        assert_eq!(toml::from_str::<ClassifierConfig>(&text).expect("what was just written"), config);
+        let error =
+            toml::from_str::<ClassifierConfig>(&format!("heads = 3\n{text}")).expect_err("an unknown key");
+        assert!(error.to_string().contains("unknown field `heads`"), "{error}");
+    }
+    let error =
+        toml::from_str::<ClassifierConfig>("architecture = \"resnext\"").expect_err("an unknown name");
+    assert!(
+        error.to_string().contains("unknown variant `resnext`, expected one of `mlp`, `lenet5`"),
+        "{error}"
+    );
+    let text = "architecture = \"cifar_resnet\"\nnum_classes = 10\nin_channels = 3\ndepth = 20\nwidth = -16\nstem_stride = 1";
+    let error = toml::from_str::<ClassifierConfig>(text).expect_err("a negative width");
+    assert!(error.to_string().contains("`width`: invalid value: integer `-16`"), "{error}");
+}
+
+#[test]
+fn what_can_be_left_out_is_left_out() {
+    let text =
+        "architecture = \"mlp\"\nnum_classes = 10\nin_channels = 1\ninput_size = [8, 8]\nhidden = [128, 128]";
+    let config: ClassifierConfig = toml::from_str(text).expect("all that is required");
+    assert_eq!(config, (preset("mlp").expect("a preset").build)(10, 1));
+}
+
+#[test]
+fn images_must_fit() {
+    let digits = preset("mlp").expect("a preset");
+    let config = (digits.build)(10, 1);
+    let larger = digits.input.clone().with_size(28, 28);
+    let error = config.check_input(&larger).expect_err("another size");
+    assert_eq!(
+        error.to_string(),
+        "the model takes images of 1x8x8, the input is 1x28x28 (channels x height x width)"
+    );
+    assert_eq!(config.with_input_size(28, 28).check_input(&larger), Ok(()));
+
+    let resnet = preset("resnet20").expect("a preset");
+    let config = (resnet.build)(10, 3);
+    assert_eq!(config.check_input(&resnet.input.clone().with_size(61, 17)), Ok(()));
+    let grey = InputSpec::with_channels(resnet.input.clone(), 1);
+    assert!(matches!(config.check_input(&grey), Err(ConfigError::InputMismatch { .. })));
+    assert!(grey.mean.len() == 1 && (grey.mean[0] - 0.4734).abs() < 1e-4);
+}

@@ -1,0 +1,33 @@
+//! Runs: the one training loop, run directories, checkpoints, metrics, progress and reports.
+//!
+//! An application implements [`Task`] (read it first) and hands it to [`fit`]. The loop knows steps, epochs, validation,
+//! checkpoints, progress and interruption; everything particular is the task's.
+
+pub mod metrics;
+pub mod report;
+
+mod checkpoint;
+mod clock;
+mod error;
+mod fit;
+mod history;
+mod interrupt;
+mod learner;
+mod observer;
+mod progress;
+mod run_dir;
+mod summary;
+mod task;
+
+pub use checkpoint::{CheckpointReader, CheckpointWriter};
+pub use clock::{Clock, Length};
+pub use error::TrainError;
+pub use fit::{Best, Ending, FitConfig, Outcome, fit};
+pub use history::{History, Row};
+pub use interrupt::Interrupt;
+pub use learner::{Learner, LearnerConfig};
+pub use observer::Observer;
+pub use progress::Progress;
+pub use run_dir::RunDir;
+pub use summary::{RunSummary, peak_rss_bytes};
+pub use task::{Batches, Direction, Evaluation, Goal, StepLog, Task};

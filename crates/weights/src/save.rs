@@ -1,0 +1,156 @@
+//! From a module into a file.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path as FilePath;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo as Entry;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::atomic::write_atomic;
+use crate::error::WeightsError;
+use crate::layout::{Layout, transpose};
+use crate::walk::{Path, settle_running_statistics};
+
+/// Writes the parameters and running statistics of `module` to a safetensors file, under the names and in the shapes of
+/// `layout`, with `metadata` in its header.
+///
+/// The write is atomic ([`write_atomic`]), and the same values give the same bytes. Floating-point values are stored in the precision
+/// they are held in.
+///
+/// # Errors
+/// If the file can't be written (what was there stays), two parameters get one name, or a parameter is quantised.
+pub fn save<M: Module>(
+    module: &M,
+    path: &FilePath,
+    layout: &Layout,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), WeightsError> {
+    let _span = tracing::info_span!("save_weights", path = %path.display(), layout = layout.name).entered();
+    settle_running_statistics(module);
+    let mut collector = Collector { path: Path::default(), found: Vec::new() };
+    module.visit(&mut collector);
+
+    let mut ours_of: BTreeMap<String, String> = BTreeMap::new();
+    let mut stored = Vec::with_capacity(collector.found.len());
+    for (ours, data) in collector.found {
+        let name = layout.theirs(&ours);
+        if let Some(first) = ours_of.insert(name.clone(), ours.clone()) {
+            return Err(WeightsError::NameClash { layout: layout.name, name, first, second: ours });
+        }
+        let transposed = layout.is_transposed(&ours);
+        if transposed && data.rank() != 2 {
+            let reason =
+                format!("layout `{}` transposes it, but it has {} dimensions", layout.name, data.rank());
+            return Err(WeightsError::Unsavable { tensor: ours, reason });
+        }
+        let dtype = stored_dtype(data.dtype()).ok_or_else(|| WeightsError::Unsavable {
+            tensor: ours,
+            reason: format!("safetensors has no element type {:?}", data.dtype()),
+        })?;
+        stored.push(Stored { name, dtype, data: if transposed { transpose(data) } else { data } });
+    }
+    // Widest elements first, so that every tensor is aligned to its own.
+    stored.sort_by(|left, right| right.dtype.cmp(&left.dtype).then_with(|| left.name.cmp(&right.name)));
+
+    write_atomic(path, |file| write(file, &stored, metadata))
+        .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
+}
+
+/// A tensor as it goes into the file.
+struct Stored {
+    name: String,
+    dtype: Dtype,
+    data: TensorData,
+}
+
+fn write(file: &mut dyn Write, stored: &[Stored], metadata: &BTreeMap<String, String>) -> io::Result<()> {
+    let mut header = serde_json::to_vec(&Header { stored, metadata })?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    stored.iter().try_for_each(|tensor| file.write_all(tensor.data.as_bytes()))
+}
+
+/// Serialises to the JSON header. The `safetensors` crate's own writer puts the metadata in a random order.
+struct Header<'a> {
+    stored: &'a [Stored],
+    metadata: &'a BTreeMap<String, String>,
+}
+
+impl Serialize for Header<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if !self.metadata.is_empty() {
+            map.serialize_entry("__metadata__", self.metadata)?;
+        }
+        let mut end = 0;
+        for Stored { name, dtype, data } in self.stored {
+            let start = end;
+            end += data.as_bytes().len();
+            let shape = data.shape().as_slice().to_vec();
+            map.serialize_entry(name, &Entry { dtype: *dtype, shape, data_offsets: (start, end) })?;
+        }
+        map.end()
+    }
+}
+
+fn stored_dtype(dtype: DType) -> Option<Dtype> {
+    Some(match dtype {
+        DType::F64 => Dtype::F64,
+        DType::F32 | DType::Flex32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::I64 => Dtype::I64,
+        DType::I32 => Dtype::I32,
+        DType::I16 => Dtype::I16,
+        DType::I8 => Dtype::I8,
+        DType::U64 => Dtype::U64,
+        DType::U32 => Dtype::U32,
+        DType::U16 => Dtype::U16,
+        DType::U8 => Dtype::U8,
+        DType::Bool(_) => Dtype::BOOL,
+        DType::QFloat(_) => return None,
+    })
+}
+
+/// Reads every tensor of a module, in the form it is stored in.
+struct Collector {
+    path: Path,
+    found: Vec<(String, TensorData)>,
+}
+
+impl Collector {
+    fn push(&mut self, data: TensorData) {
+        // On GPU backends the copy happens at the first look at the bytes, and would see later changes.
+        let _ = data.as_bytes();
+        self.found.push((self.path.name(), data));
+    }
+}
+
+impl ModuleVisitor for Collector {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.push(param.transform_for_save().val().into_data());
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.push(param.transform_for_save().val().into_data());
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        let data = param.transform_for_save().val().into_data();
+        // One byte per element, whatever the backend holds.
+        self.push(data.convert::<bool>());
+    }
+}

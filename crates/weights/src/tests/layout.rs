@@ -1,0 +1,92 @@
+use libellus_backend::testing::device;
+use safetensors::Dtype;
+
+use super::*;
+use crate::{Rule, matches};
+
+/// As PyTorch would call and shape the tensors of `Net`.
+static THEIRS: Layout = Layout {
+    name: "theirs",
+    rules: &[
+        Rule::Rename { ours: "norm.**", theirs: "bn.**" },
+        Rule::Rename { ours: "**.gamma", theirs: "**.weight" },
+        Rule::Rename { ours: "**.beta", theirs: "**.bias" },
+        Rule::Rename { ours: "blocks.*.*", theirs: "layers.*.linear.*" },
+        Rule::Transpose { ours: "head.weight" },
+        Rule::Transpose { ours: "blocks.*.weight" },
+        Rule::Drop { theirs: "**.num_batches_tracked" },
+    ],
+};
+
+#[test]
+fn rules_rename_one_after_the_other() {
+    assert_eq!(THEIRS.theirs("norm.gamma"), "bn.weight");
+    assert_eq!(THEIRS.theirs("norm.running_var"), "bn.running_var");
+    assert_eq!(THEIRS.theirs("blocks.1.weight"), "layers.1.linear.weight");
+    assert_eq!(THEIRS.theirs("head.bias"), "head.bias");
+    assert!(THEIRS.is_transposed("blocks.0.weight") && !THEIRS.is_transposed("blocks.0.bias"));
+    assert!(THEIRS.drops("bn.num_batches_tracked") && !THEIRS.drops("bn.weight"));
+}
+
+#[test]
+fn wildcards_stand_for_whole_segments() {
+    assert!(matches("a.*.c", "a.b.c") && !matches("a.*.c", "a.c") && !matches("a.*.c", "a.b.b.c"));
+    assert!(matches("a.**.c", "a.c") && matches("a.**.c", "a.b.b.c") && !matches("a.**.c", "a.b"));
+    assert!(matches("**", "a") && matches("**.c", "c") && !matches("**.c", "xc"));
+    assert!(matches("**.b.**", "a.b.b.c"));
+}
+
+#[test]
+fn a_foreign_layout_round_trips() {
+    let device = device();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.safetensors");
+    let saved = net(&device);
+    save(&saved, &path, &THEIRS, &BTreeMap::new()).unwrap();
+
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    assert_eq!(checkpoint.info("layers.0.linear.weight").unwrap().shape, [11, 7]);
+    assert_eq!(checkpoint.info("head.weight").unwrap().shape, [CLASSES, 7]);
+    let loaded = load(net(&device), &checkpoint, &THEIRS, &LoadOptions::default()).unwrap();
+    assert_eq!(output(&loaded, &device), output(&saved, &device));
+
+    let error = load(net(&device), &checkpoint, &Layout::NATIVE, &LoadOptions::default()).unwrap_err();
+    assert!(matches!(error, WeightsError::Mismatch(_)));
+}
+
+#[test]
+fn a_transposed_matrix_is_the_one_a_hand_transposes() {
+    static LINEAR: Layout = Layout {
+        name: "torch",
+        rules: &[Rule::Transpose { ours: "weight" }, Rule::Drop { theirs: "*.num_batches_tracked" }],
+    };
+    let device = device();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("linear.safetensors");
+    // y = W x with W = [[1, 2, 3], [4, 5, 6]], as torch stores it.
+    let weight = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0].map(f32::to_le_bytes).concat();
+    let steps = 9_i64.to_le_bytes().to_vec();
+    reference_file(
+        &path,
+        &[("weight", Dtype::F32, vec![2, 3], weight), ("bn.num_batches_tracked", Dtype::I64, vec![], steps)],
+    );
+    let linear = LinearConfig::new(3, 2).with_bias(false).init(&device);
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    let linear = load(linear, &checkpoint, &LINEAR, &LoadOptions::default()).unwrap();
+    let y = linear.forward(Tensor::<2>::from_data([[1.0, 0.0, -1.0]], &device)).into_data();
+    assert_eq!(floats(&y), [-2.0, -2.0]);
+}
+
+#[test]
+fn two_parameters_of_one_name_cannot_be_saved() {
+    static CLASH: Layout =
+        Layout { name: "clash", rules: &[Rule::Rename { ours: "**.running_var", theirs: "**.gamma" }] };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clash.safetensors");
+    let error = save(&net(&device()), &path, &CLASH, &BTreeMap::new()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "layout `clash` gives both `norm.gamma` and `norm.running_var` the name `norm.gamma`"
+    );
+    assert!(!path.exists());
+}

@@ -1,0 +1,158 @@
+//! Runs that are stopped: politely, by force, and by a full disk. Going on reaches the weights of an unbroken run.
+
+#![cfg(unix)]
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use libellus_tests::Bench;
+use rand::{RngExt, SeedableRng};
+
+/// Long enough to be stopped in the middle, with everything that has a state: momentum, moving average, schedule, mixing.
+const RUN: &str = "classify train --data images --model resnet8_digits --image-size 8 --epochs 6 --batch-size 8 \
+    --validate-every 7 --checkpoint-every 5 --ema 0.9 --mixup 0.3 --accumulate 2 --threads 1";
+
+fn weights(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("model.safetensors")).unwrap()
+}
+
+fn start(bench: &Bench, arguments: &str) -> Child {
+    bench.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = std::process::Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+}
+
+#[test]
+fn twenty_kills_lose_nothing() {
+    let bench = Bench::new();
+    bench.left_and_right("images", 60);
+    let started = Instant::now();
+    bench.succeed(&format!("{RUN} --out whole"));
+    let whole = started.elapsed();
+
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+    let mut killed = 0;
+    for attempt in 0.. {
+        // A run that got to its end is begun anew, until twenty were killed.
+        let run = bench.path().join("broken");
+        let arguments = if run.join("config.toml").exists() {
+            "classify train --resume broken".to_owned()
+        } else {
+            if run.exists() {
+                std::fs::remove_dir_all(&run).unwrap();
+            }
+            format!("{RUN} --out broken")
+        };
+        let mut child = start(&bench, &arguments);
+        std::thread::sleep(whole.mul_f64(rng.random_range(0.02..0.6)));
+        if child.try_wait().unwrap().is_none() {
+            signal(&child, "KILL");
+            killed += 1;
+        }
+        child.wait().unwrap();
+        if killed == 20 {
+            break;
+        }
+        if run.join("report.json").exists() {
+            assert!(weights(&run) == weights(&bench.path().join("whole")), "after {killed} kills");
+            std::fs::remove_dir_all(&run).unwrap();
+        }
+        assert!(attempt < 200, "too few runs could be killed");
+    }
+    if bench.path().join("broken/config.toml").exists() {
+        bench.succeed("classify train --resume broken");
+    } else {
+        let _ = std::fs::remove_dir_all(bench.path().join("broken"));
+        bench.succeed(&format!("{RUN} --out broken"));
+    }
+    assert!(weights(&bench.path().join("broken")) == weights(&bench.path().join("whole")), "after twenty kills");
+    let log = |run: &str| std::fs::read_to_string(bench.path().join(run).join("metrics.jsonl")).unwrap();
+    assert_eq!(log("broken"), log("whole"), "the log has each row once");
+}
+
+#[test]
+fn ctrl_c_saves_a_checkpoint() {
+    let bench = Bench::new();
+    bench.left_and_right("images", 60);
+    bench.succeed(&format!("{RUN} --out whole"));
+    let mut child = start(&bench, &format!("{RUN} --out run"));
+    let log = bench.path().join("run/metrics.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while std::fs::metadata(&log).map_or(0, |file| file.len()) == 0 {
+        assert!(Instant::now() < deadline, "the run never logged anything");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, "INT");
+    let code = child.wait().unwrap().code();
+    // On a fast machine the run may have come to its end before the signal.
+    if !bench.path().join("run/report.json").exists() {
+        assert_eq!(code, Some(130));
+        assert!(bench.path().join("run/checkpoints").read_dir().unwrap().next().is_some());
+    }
+    bench.succeed("classify train --resume run");
+    assert!(weights(&bench.path().join("run")) == weights(&bench.path().join("whole")));
+}
+
+#[test]
+fn two_processes_do_not_share_a_run() {
+    let bench = Bench::new();
+    bench.left_and_right("images", 60);
+    let mut child = start(&bench, &RUN.replace("--epochs 6", "--epochs 10000 --out run"));
+    while !bench.path().join("run/metrics.jsonl").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    bench.fail("classify train --resume run", 1, &["another process", "run"]);
+    signal(&child, "KILL");
+    child.wait().unwrap();
+}
+
+/// Mounting a small disk takes the superuser; elsewhere the test says that it was skipped.
+#[test]
+fn a_full_disk_keeps_the_last_checkpoint() {
+    let bench = Bench::new();
+    bench.left_and_right("images", 20);
+    let disk = bench.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=900k", "tmpfs"])
+        .arg(&disk)
+        .stderr(Stdio::null())
+        .status();
+    if !mount.is_ok_and(|status| status.success()) {
+        println!("skipped: mounting a tmpfs takes the superuser");
+        return;
+    }
+    let run = "classify train --quiet --data images --model mlp --epochs 400 --batch-size 8 --checkpoint-every 3 \
+        --validate-every 3 --out disk/run";
+    let mut child = start(&bench, run);
+    let checkpoints = disk.join("run/checkpoints");
+    let has_checkpoint = || {
+        checkpoints
+            .read_dir()
+            .is_ok_and(|mut folder| folder.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("step-"))))
+    };
+    while !has_checkpoint() {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // Fill what is left; the run has to fail at its next checkpoint.
+    let _ = std::fs::write(disk.join("filler"), vec![0_u8; 1 << 20]);
+    let code = child.wait().unwrap().code();
+    let kept = has_checkpoint();
+    let model = std::fs::read(disk.join("run/model.safetensors"));
+    std::fs::remove_file(disk.join("filler")).unwrap();
+    let resumed = bench.run("classify train --quiet --resume disk/run");
+    let unmounted = std::process::Command::new("umount").arg("-l").arg(&disk).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    assert_eq!(code, Some(1), "a full disk is an error, no panic");
+    assert!(kept, "the last checkpoint is there");
+    assert!(safetensors::SafeTensors::deserialize(&model.unwrap()).is_ok(), "the best weights are whole");
+    assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
+}

@@ -1,0 +1,43 @@
+//! The workspace's own tasks: `cargo xtask test | tidy | docs | ci`.
+#![expect(clippy::print_stdout, reason = "the tasks report on the terminal")]
+
+mod cargo;
+mod ci;
+mod docs;
+mod test;
+mod tidy;
+mod vulkan;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Tests and checks of the Libellus workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Runs the tests: unit, integration and documentation tests of every crate
+    Test(test::Options),
+    /// Checks what compilers don't: dependency arrows, the anatomy of crates, pins, stray files
+    Tidy,
+    /// Builds the API documentation, with warnings as errors, and the book where mdbook is installed
+    Docs,
+    /// Everything that has to pass before a change is merged, cheapest first
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Test(options) => test::run(&options),
+        Task::Tidy => tidy::run(),
+        Task::Docs => docs::run(),
+        Task::Ci => ci::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
