@@ -1,5 +1,6 @@
 //! What the program says, and how it ends.
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -35,13 +36,24 @@ impl Failure {
 }
 
 impl std::fmt::Display for Failure {
+    /// One line: the error and its causes, each said once.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Classify(error) => error.fmt(f),
-            Self::Data(error) => error.fmt(f),
-            Self::Device(error) => error.fmt(f),
-            Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
+        let error: &dyn Error = match self {
+            Self::Classify(error) => error,
+            Self::Data(error) => error,
+            Self::Device(error) => error,
+            Self::Output(error) => return write!(f, "cannot write to standard output: {error}"),
+        };
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let more = error.to_string();
+            if !text.contains(&more) {
+                text = format!("{text}: {more}");
+            }
+            cause = error.source();
         }
+        f.write_str(&text.lines().map(str::trim).collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -21,7 +21,10 @@ const FILE: &[u8] = include_bytes!("golden/transforms.safetensors");
 
 impl Golden<'_> {
     fn open() -> Self {
-        Self { tensors: SafeTensors::deserialize(FILE).unwrap(), seen: RefCell::default() }
+        Self {
+            tensors: SafeTensors::deserialize(FILE).expect("the golden file is whole"),
+            seen: RefCell::default(),
+        }
     }
 
     fn image(&self, name: &str) -> Image {

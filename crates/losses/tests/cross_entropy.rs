@@ -120,7 +120,7 @@ fn a_batch_is_the_mean_of_its_samples() {
         .iter()
         .enumerate()
         .map(|(sample, label)| {
-            let row = logits.clone().slice([sample..sample + 1]);
+            let row = logits.clone().narrow(0, sample, 1);
             loss(0.1).forward(row, Tensor::from_ints([*label], &device)).into_scalar::<f32>()
         })
         .sum();

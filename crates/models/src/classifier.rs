@@ -13,10 +13,6 @@ use crate::{
 ///
 /// Shapes: `B` batch, `C` channels, `H`/`W` image size, `D` width of the features, `K` classes.
 #[derive(Module, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a program holds one or two classifiers, and a box has no burn Module"
-)]
 pub enum Classifier {
     /// A multilayer perceptron.
     Mlp(Mlp),

@@ -165,7 +165,7 @@ fn the_head_pattern_fits_the_last_layer_alone() {
         assert_eq!(head.len(), 2, "{head:?}");
 
         let wider = config.clone().with_num_classes(config.num_classes() + 2);
-        let options = LoadOptions { ignore: vec![model.head_pattern().to_owned()], ..LoadOptions::default() };
+        let options = LoadOptions { ignore: vec![model.head_pattern().to_owned()] };
         let transferred = load(init(&wider, &device), &checkpoint, &Layout::NATIVE, &options)
             .expect("everything but the head fits");
         let images = batch(&config, 3, &device);

@@ -107,6 +107,11 @@ impl ModuleVisitor for Before {
     }
 }
 
+/// burn enters the chosen variant of an enum of modules like a field; as part of a layer's name it would say nothing.
+fn is_variant(container: &str) -> bool {
+    container.starts_with("Enum:")
+}
+
 /// Collects, for each parameter with a gradient, the name of its layer and three sums of squares.
 struct Probe<'a> {
     before: TensorContainer<ParamId>,
@@ -117,12 +122,16 @@ struct Probe<'a> {
 }
 
 impl ModuleVisitor for Probe<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        if !is_variant(container) {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        if !is_variant(container) {
+            self.path.pop();
+        }
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

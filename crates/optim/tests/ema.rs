@@ -107,8 +107,8 @@ fn is_in_inference_mode() {
     let model = Net::new(&device);
     let ema = Ema::new(&model, 0.5).expect("a decay within its range");
     let inner = libellus_backend::testing::device();
-    let one = read(ema.model().forward(inputs(&inner).slice([0..1])));
-    let whole = read(ema.model().forward(inputs(&inner)).slice([0..1]));
+    let one = read(ema.model().forward(inputs(&inner).narrow(0, 0, 1)));
+    let whole = read(ema.model().forward(inputs(&inner)).narrow(0, 0, 1));
     assert_close(&one, &whole, TOLERANCE);
     assert!(!ema.model().linear.weight.val().is_autodiff());
 }

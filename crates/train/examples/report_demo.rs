@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use image::{GrayImage, ImageFormat, Luma};
 use libellus_train::report::{
-    Bar, Cell, Chart, ConfusionPicture, Figure, GalleryItem, GradientFlow, HtmlReport, Mark, Role, Section, Series,
-    Table, Unit, YScale, render,
+    Bar, Cell, Chart, ConfusionPicture, Figure, GalleryItem, GradientFlow, HtmlReport, Mark, Role, Section,
+    Series, Table, Unit, YScale, render,
 };
 
 const CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
@@ -81,9 +81,14 @@ fn noise(seed: usize) -> f64 {
 fn headline(counts: &[Vec<u64>]) -> Vec<Figure> {
     let right: u64 = (0..10).map(|class| counts[class][class]).sum();
     let total: u64 = counts.iter().flatten().sum();
-    let figure = |label: &str, value: String, note: &str| Figure { label: label.into(), value, note: note.into() };
+    let figure =
+        |label: &str, value: String, note: &str| Figure { label: label.into(), value, note: note.into() };
     vec![
-        figure("Test accuracy", format!("{:.1} %", 100.0 * right as f64 / total as f64), &format!("{right} of {total} images")),
+        figure(
+            "Test accuracy",
+            format!("{:.1} %", 100.0 * right as f64 / total as f64),
+            &format!("{right} of {total} images"),
+        ),
         figure("Top-5 accuracy", "100 %".into(), "label among the first five"),
         figure("Calibration error", "1.3 %".into(), "confidence against accuracy"),
         figure("Macro F1", "0.975".into(), "mean over classes"),
@@ -94,10 +99,13 @@ fn headline(counts: &[Vec<u64>]) -> Vec<Figure> {
 fn charts() -> Vec<Chart> {
     let at = |step: usize| step as f64 * EPOCHS as f64 / STEPS as f64;
     let falling = |epoch: f64, end: f64| end + (2.3 - end) * (-epoch / 3.0).exp();
-    let train = (0..STEPS).map(|step| (at(step), falling(at(step), 0.03) * (1.0 + 0.35 * noise(step)))).collect();
-    let by_epoch = |value: &dyn Fn(usize) -> f64| (1..=EPOCHS).map(|epoch| (epoch as f64, value(epoch))).collect();
+    let train =
+        (0..STEPS).map(|step| (at(step), falling(at(step), 0.03) * (1.0 + 0.35 * noise(step)))).collect();
+    let by_epoch =
+        |value: &dyn Fn(usize) -> f64| (1..=EPOCHS).map(|epoch| (epoch as f64, value(epoch))).collect();
     let validation = by_epoch(&|epoch| {
-        falling(epoch as f64, 0.085) * (1.0 + 0.1 * noise(5000 + epoch)) + 0.0009 * (epoch as f64 - 20.0).max(0.0)
+        falling(epoch as f64, 0.085) * (1.0 + 0.1 * noise(5000 + epoch))
+            + 0.0009 * (epoch as f64 - 20.0).max(0.0)
     });
     let accuracy = |offset: usize, end: f64| {
         by_epoch(&|epoch| end - 0.8 * (-(epoch as f64) / 2.2).exp() + 0.006 * noise(offset + epoch))
@@ -109,7 +117,9 @@ fn charts() -> Vec<Chart> {
             (at(step), 3e-3 * warm * cosine)
         })
         .collect();
-    let norm = (0..STEPS).map(|step| (at(step), (0.3 + 3.0 * (-at(step) / 4.0).exp()) * (1.0 + 0.5 * noise(9000 + step)))).collect();
+    let norm = (0..STEPS)
+        .map(|step| (at(step), (0.3 + 3.0 * (-at(step) / 4.0).exp()) * (1.0 + 0.5 * noise(9000 + step))))
+        .collect();
     let series = |name: &str, role: Role, points: Vec<(f64, f64)>| Series { name: name.into(), role, points };
     let chart = |title: &str, series: Vec<Series>| Chart {
         title: title.into(),
@@ -120,7 +130,13 @@ fn charts() -> Vec<Chart> {
     vec![
         Chart {
             mark: Some(Mark { x: 24.0, label: "best, epoch 24".into() }),
-            ..chart("Loss", vec![series("training", Role::Train, train), series("validation", Role::Validation, validation)])
+            ..chart(
+                "Loss",
+                vec![
+                    series("training", Role::Train, train),
+                    series("validation", Role::Validation, validation),
+                ],
+            )
         },
         Chart {
             unit: Unit::Percent,
@@ -132,7 +148,10 @@ fn charts() -> Vec<Chart> {
                 ],
             )
         },
-        Chart { y_scale: YScale::Linear, ..chart("Learning rate", vec![series("learning rate", Role::Other, rate)]) },
+        Chart {
+            y_scale: YScale::Linear,
+            ..chart("Learning rate", vec![series("learning rate", Role::Other, rate)])
+        },
         chart("Gradient norm, before clipping", vec![series("training", Role::Train, norm)]),
     ]
 }
@@ -165,7 +184,10 @@ fn mistake(index: usize) -> Result<GalleryItem, Box<dyn Error>> {
         png: png.into_inner(),
         caption: format!("{} → {}", CLASSES[label], CLASSES[predicted]),
         note: format!("test image {}", 17 + 41 * index),
-        bars: vec![bar(predicted, confidence, Role::Wrong), bar(label, 0.6 * (1.0 - confidence), Role::Right)],
+        bars: vec![
+            bar(predicted, confidence, Role::Wrong),
+            bar(label, 0.6 * (1.0 - confidence), Role::Right),
+        ],
     })
 }
 

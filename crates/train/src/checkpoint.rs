@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Bytes;
 use libellus_weights::write_atomic;
@@ -151,9 +151,18 @@ impl CheckpointReader {
     /// When the file is missing or damaged.
     pub fn optimizer(&self, name: &str, optimizer: ModuleOptimizer) -> Result<ModuleOptimizer, TrainError> {
         let (path, bytes) = self.record(name)?;
-        optimizer
-            .from_bytes(bytes)
-            .map_err(|error| TrainError::Damaged { path, reason: error.to_string() })
+        let damaged = |reason| TrainError::Damaged { path, reason };
+        let record = match OptimizerRecord::from_bytes(bytes) {
+            Ok(record) => record,
+            Err(error) => return Err(damaged(error.to_string())),
+        };
+        let saved = record.len();
+        let optimizer = optimizer.load_record(record);
+        // burn passes over state that it can't rebuild; the run would silently go another way.
+        match optimizer.to_record().len() {
+            loaded if loaded == saved => Ok(optimizer),
+            loaded => Err(damaged(format!("{loaded} of its {saved} tensors fit the optimiser"))),
+        }
     }
 
     /// Reads the JSON state saved under `name`.

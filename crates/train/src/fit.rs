@@ -247,7 +247,11 @@ fn read_logs(unread: &mut Vec<(u64, StepLog)>, clock: &Clock) -> Result<Vec<Row>
             tracing::error!(step, value, "not finite");
             return Err(not_finite(*step, log, &part_names, values));
         }
-        rows.extend(log.flow.take().map(|layers| Row::Flow { step: *step + 1, layers }));
+        if let Some(mut layers) = log.flow.take() {
+            // JSON has no infinity; a layer without a finite number is a gap in the picture.
+            layers.retain(|layer| layer.gradient_norm.is_finite() && layer.update_ratio.is_finite());
+            rows.push(Row::Flow { step: *step + 1, layers });
+        }
     }
     let mean = |column: usize| {
         let sum: f64 = values.chunks(width).map(|row| f64::from(row[column])).sum();

@@ -10,13 +10,14 @@ const SUFFIX: &str = ".tmp";
 
 /// Writes the file at `path`, replacing what is there only when all of it has reached the disk.
 ///
-/// `write` fills a temporary file in the same folder, which is synced and renamed over `path`; then the folder is synced. A
-/// kill or a power cut at any moment leaves the old file or the new one. If `write` or the disk fails, the old file is
-/// untouched and the temporary one is gone; only a kill leaves it behind, for [`sweep_temporary_files`].
+/// `write` fills a temporary file in the same folder, which is synced and renamed over `path`; then the
+/// folder is synced. A kill or a power cut at any moment leaves the old file or the new one. If `write` or
+/// the disk fails, the old file is untouched and the temporary one is gone; only a kill leaves it behind, for
+/// [`sweep_temporary_files`].
 ///
 /// # Errors
-/// Whatever `write` returns, and any failure of the file system. The error says what happened, not to which file: name the path
-/// where you report it.
+/// Whatever `write` returns, and any failure of the file system. The error says what happened, not to which
+/// file: name the path where you report it.
 pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
@@ -41,7 +42,8 @@ pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resul
     Ok(())
 }
 
-/// Removes what [`write_atomic`] left in `folder` when its process was killed, and returns how many files that were.
+/// Removes what [`write_atomic`] left in `folder` when its process was killed, and returns how many files
+/// that were.
 ///
 /// Call it only where no other process is writing.
 ///

@@ -38,7 +38,8 @@ pub struct TensorInfo<'a> {
 }
 
 impl Checkpoint {
-    /// Opens the file and checks its header against the file's size, before any tensor is read or memory for one is taken.
+    /// Opens the file and checks its header against the file's size, before any tensor is read or memory for
+    /// one is taken.
     ///
     /// # Errors
     /// If the file can't be read, is empty, cut off, no safetensors file, or contradicts itself.
@@ -82,7 +83,8 @@ impl Checkpoint {
         }
         let data_start = 8 + size;
         if data_start > length {
-            // Too short to tell whether it ever was a checkpoint, unless what there is of the header looks like one.
+            // Too short to tell whether it ever was a checkpoint, unless what there is of the header looks
+            // like one.
             let mut first = [0; 1];
             let read = source.read(&mut first).map_err(failed)?;
             return Err(if read == 1 && first[0] == b'{' {
@@ -142,7 +144,8 @@ impl Checkpoint {
         Some(TensorInfo { name, shape: &entry.shape, dtype: dtype_name(entry.dtype) })
     }
 
-    /// Reads one tensor. Floating-point elements of any width become `f32`; integers and booleans stay as they are.
+    /// Reads one tensor. Floating-point elements of any width become `f32`; integers and booleans stay as
+    /// they are.
     ///
     /// # Errors
     /// If there is none of this name, its element type has no counterpart in burn, or reading fails.
@@ -158,7 +161,8 @@ impl Checkpoint {
         let dtype = burn_dtype(entry.dtype).ok_or_else(no_counterpart)?;
 
         let (from, to) = entry.data_offsets;
-        // `from..to` lies within the file, as was checked when it was opened, so this is no more than the file's size.
+        // `from..to` lies within the file, as was checked when it was opened, so this is no more than the
+        // file's size.
         let mut bytes = vec![0; to - from];
         {
             let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);

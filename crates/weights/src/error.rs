@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use crate::pattern::matches;
 
-/// A checkpoint that can't be read, written or fitted to a module. Every message is one line that names the file.
+/// A checkpoint that can't be read, written or fitted to a module. Every message is one line that names the
+/// file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
@@ -85,7 +86,8 @@ pub enum WeightsError {
     /// The tensors of the file aren't those of the module.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
-    /// A pattern of [`LoadOptions::ignore`](crate::LoadOptions::ignore) fits no parameter, so it is likely a slip.
+    /// A pattern of [`LoadOptions::ignore`](crate::LoadOptions::ignore) fits no parameter, so it is likely a
+    /// slip.
     #[error("no parameter of the model fits the pattern `{pattern}` of those to leave as they are")]
     UselessPattern {
         /// The pattern.
@@ -113,8 +115,8 @@ pub enum WeightsError {
     },
 }
 
-/// All differences between a checkpoint and a module. Names are those in the file, except for `missing` and `misshaped`, where
-/// they are the module's.
+/// All differences between a checkpoint and a module. Names are those in the file, except for `missing` and
+/// `misshaped`, where they are the module's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mismatch {
@@ -142,8 +144,8 @@ pub struct ShapeMismatch {
 }
 
 impl Mismatch {
-    /// Whether only shapes differ, and only those of parameters whose names fit `pattern`: the sign of a checkpoint for another
-    /// number of classes, if `pattern` is the head's.
+    /// Whether only shapes differ, and only those of parameters whose names fit `pattern`: the sign of a
+    /// checkpoint for another number of classes, if `pattern` is the head's.
     pub fn is_only_shape_of(&self, pattern: &str) -> bool {
         self.missing.is_empty()
             && self.unexpected.is_empty()

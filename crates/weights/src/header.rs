@@ -1,8 +1,8 @@
 //! The JSON header of a safetensors file, read strictly.
 //!
-//! Format: 8 bytes of little-endian header length, the header, the tensors' bytes. The `safetensors` crate reads it from a
-//! buffer that holds the whole file, keeps the last of duplicate keys, and doesn't say which tensor is wrong; so it is parsed
-//! here, with that crate's types.
+//! Format: 8 bytes of little-endian header length, the header, the tensors' bytes. The `safetensors` crate
+//! reads it from a buffer that holds the whole file, keeps the last of duplicate keys, and doesn't say which
+//! tensor is wrong; so it is parsed here, with that crate's types.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,8 +28,8 @@ pub(crate) struct BadEntry {
 }
 
 impl Header {
-    /// Checks that the tensors follow each other without gap or overlap and have the sizes of their shapes. Returns the bytes
-    /// they take in total.
+    /// Checks that the tensors follow each other without gap or overlap and have the sizes of their shapes.
+    /// Returns the bytes they take in total.
     pub(crate) fn check(&self) -> Result<u64, BadEntry> {
         let mut by_offset: Vec<_> = self.tensors.iter().collect();
         by_offset.sort_by_key(|(_, entry)| entry.data_offsets);

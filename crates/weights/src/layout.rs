@@ -4,7 +4,8 @@ use burn::tensor::{Shape, TensorData};
 
 use crate::pattern::{captures, fill, matches};
 
-/// A table of rules that turns the names and shapes of a module's parameters (ours) into those of a file (theirs).
+/// A table of rules that turns the names and shapes of a module's parameters (ours) into those of a file
+/// (theirs).
 ///
 /// It is data that stands beside the model it belongs to, and serves loading and saving alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,20 +16,21 @@ pub struct Layout {
     pub rules: &'static [Rule],
 }
 
-/// One line of a [`Layout`]. Patterns are dot-separated; `*` stands for one segment and `**` for any number of them.
+/// One line of a [`Layout`]. Patterns are dot-separated; `*` stands for one segment and `**` for any number
+/// of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
-    /// A name that fits `ours` becomes `theirs`; what the wildcards of the one stand for takes the place of those of the other,
-    /// in order, so both have the same wildcards.
+    /// A name that fits `ours` becomes `theirs`; what the wildcards of the one stand for takes the place of
+    /// those of the other, in order, so both have the same wildcards.
     Rename {
         /// Pattern of our name.
         ours: &'static str,
         /// Their name for it.
         theirs: &'static str,
     },
-    /// The matrix is stored transposed: ours is `[d_input, d_output]` and theirs `[d_output, d_input]`, as in every `nn.Linear`
-    /// of PyTorch.
+    /// The matrix is stored transposed: ours is `[d_input, d_output]` and theirs `[d_output, d_input]`, as in
+    /// every `nn.Linear` of PyTorch.
     Transpose {
         /// Pattern of our name (before any renaming).
         ours: &'static str,

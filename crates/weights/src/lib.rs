@@ -1,13 +1,14 @@
 //! Reading, verifying and writing checkpoints.
 //!
-//! A checkpoint is a safetensors file: a JSON header that names tensors, then their bytes. [`load`] puts its tensors into a
-//! burn module and [`save`] writes a module's, batch-norm running statistics included. Loading is strict: every missing,
-//! unexpected and mis-shaped tensor is listed by name, in one error, before anything in the module changes.
+//! A checkpoint is a safetensors file: a JSON header that names tensors, then their bytes. [`load`] puts its
+//! tensors into a burn module and [`save`] writes a module's, batch-norm running statistics included. Loading
+//! is strict: every missing, unexpected and mis-shaped tensor is listed by name, in one error, before
+//! anything in the module changes.
 //!
-//! *Names.* A tensor of ours is named by the path of struct fields and indices that leads to it, joined by dots
-//! (`layer1.0.conv1.weight`). The variants of module enums add nothing to it, so that a bare `ResNet` and a
-//! `Classifier::ResNet` share their checkpoints. A [`Layout`] is a table of rules that turns our names and shapes into those
-//! of a public checkpoint; the same table serves both directions.
+//! *Names.* A tensor of ours is named by the path of struct fields and indices that leads to it, joined by
+//! dots (`layer1.0.conv1.weight`). The variants of module enums add nothing to it, so that a bare `ResNet`
+//! and a `Classifier::ResNet` share their checkpoints. A [`Layout`] is a table of rules that turns our names
+//! and shapes into those of a public checkpoint; the same table serves both directions.
 //!
 //! ```
 //! use libellus_weights::{Layout, Rule};
@@ -46,3 +47,4 @@ pub use layout::{Layout, Rule};
 pub use load::{LoadOptions, load};
 pub use pattern::matches;
 pub use save::save;
+pub use walk::parameter_ids;

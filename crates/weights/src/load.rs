@@ -14,21 +14,21 @@ use crate::walk::{Kind, Path, Slot, settle_running_statistics, slots};
 /// What may differ between a checkpoint and the module it is loaded into.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Patterns of our names (`fc.**`): these parameters keep the values they have, whatever the file holds for them. This is how
-    /// a pretrained network gets a head for another number of classes.
+    /// Patterns of our names (`fc.**`): these parameters keep the values they have, whatever the file holds
+    /// for them. This is how a pretrained network gets a head for another number of classes.
     pub ignore: Vec<String>,
 }
 
 /// Fills `module` with the tensors of `checkpoint`.
 ///
-/// Every parameter and running statistic must be in the file with its shape, and every tensor of the file must have a place, except for
-/// what `layout` drops and `options` ignore. Parameters keep their identities, devices and `require_grad` settings, so an
-/// optimiser's state still belongs to them. Values that aren't finite are loaded and reported by a `tracing` warning that
-/// names the tensor.
+/// Every parameter and running statistic must be in the file with its shape, and every tensor of the file
+/// must have a place, except for what `layout` drops and `options` ignore. Parameters keep their identities,
+/// devices and `require_grad` settings, so an optimiser's state still belongs to them. Values that aren't
+/// finite are loaded and reported by a `tracing` warning that names the tensor.
 ///
 /// # Errors
-/// [`WeightsError::Mismatch`] with all differences, and whatever reading the file gives. The module is consumed either way;
-/// clone it first (burn shares the tensors) if the old values are still wanted.
+/// [`WeightsError::Mismatch`] with all differences, and whatever reading the file gives. The module is
+/// consumed either way; clone it first (burn shares the tensors) if the old values are still wanted.
 pub fn load<M: Module>(
     module: M,
     checkpoint: &Checkpoint,

@@ -1,6 +1,7 @@
 //! Patterns over dotted names.
 
-/// Whether a dotted `name` fits `pattern`, in which `*` stands for one segment and `**` for any number of them, none included.
+/// Whether a dotted `name` fits `pattern`, in which `*` stands for one segment and `**` for any number of
+/// them, none included.
 ///
 /// ```
 /// use libellus_weights::matches;
@@ -13,8 +14,8 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     captures(pattern, name).is_some()
 }
 
-/// The segments that each wildcard of `pattern` stands for in `name`, in order, or `None` if the name doesn't fit. The first
-/// `**` of several takes as few segments as it can.
+/// The segments that each wildcard of `pattern` stands for in `name`, in order, or `None` if the name doesn't
+/// fit. The first `**` of several takes as few segments as it can.
 pub(crate) fn captures<'a>(pattern: &str, name: &'a str) -> Option<Vec<Vec<&'a str>>> {
     let pattern: Vec<&str> = pattern.split('.').collect();
     let name: Vec<&str> = name.split('.').collect();

@@ -15,14 +15,15 @@ use crate::error::WeightsError;
 use crate::layout::{Layout, transpose};
 use crate::walk::{Path, settle_running_statistics};
 
-/// Writes the parameters and running statistics of `module` to a safetensors file, under the names and in the shapes of
-/// `layout`, with `metadata` in its header.
+/// Writes the parameters and running statistics of `module` to a safetensors file, under the names and in the
+/// shapes of `layout`, with `metadata` in its header.
 ///
-/// The write is atomic ([`write_atomic`]), and the same values give the same bytes. Floating-point values are stored in the precision
-/// they are held in.
+/// The write is atomic ([`write_atomic`]), and the same values give the same bytes. Floating-point values are
+/// stored in the precision they are held in.
 ///
 /// # Errors
-/// If the file can't be written (what was there stays), two parameters get one name, or a parameter is quantised.
+/// If the file can't be written (what was there stays), two parameters get one name, or a parameter is
+/// quantised.
 pub fn save<M: Module>(
     module: &M,
     path: &FilePath,

@@ -1,7 +1,9 @@
 //! Where a walk through a module stands, and what it finds there.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, Int, Tensor};
+
+use crate::pattern::matches;
 
 /// The path of the walk, as a name.
 #[derive(Default)]
@@ -65,11 +67,42 @@ pub(crate) fn slots<M: Module>(module: &M) -> Vec<Slot> {
     visitor.slots
 }
 
+/// The ids of the parameters and running statistics whose names, in our layout, fit a [pattern](crate::matches): what a
+/// parameter group is made of.
+pub fn parameter_ids<M: Module>(module: &M, pattern: &str) -> Vec<ParamId> {
+    let mut visitor = IdVisitor { path: Path::default(), pattern, ids: Vec::new() };
+    module.visit(&mut visitor);
+    visitor.ids
+}
+
+struct IdVisitor<'a> {
+    path: Path,
+    pattern: &'a str,
+    ids: Vec<ParamId>,
+}
+
+impl ModuleVisitor for IdVisitor<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if matches(self.pattern, &self.path.name()) {
+            self.ids.push(param.id);
+        }
+    }
+}
+
 /// Folds updates that batch norm's running statistics still hold back into the values that a walk sees.
 ///
-/// `RunningState::update` keeps the newest value aside for its thread until the next update, and neither `visit` nor `map`
-/// looks there: what is saved would lag one step behind, and what is loaded would be overwritten at the next step.
-/// `Module::valid` folds them in. A module with a parameter that isn't initialised yet has never run, so it has none.
+/// `RunningState::update` keeps the newest value aside for its thread until the next update, and neither
+/// `visit` nor `map` looks there: what is saved would lag one step behind, and what is loaded would be
+/// overwritten at the next step. `Module::valid` folds them in. A module with a parameter that isn't
+/// initialised yet has never run, so it has none.
 pub(crate) fn settle_running_statistics<M: Module>(module: &M) {
     let mut visitor = LazyVisitor { found: false };
     module.visit(&mut visitor);
@@ -98,8 +131,8 @@ impl ModuleVisitor for SlotVisitor {
         self.path.exit(container);
     }
 
-    // A parameter may be held in another shape than it is saved in (a column-major `Linear`). Before it is initialised its lazy
-    // shape is the saved one, afterwards the held one.
+    // A parameter may be held in another shape than it is saved in (a column-major `Linear`). Before it is
+    // initialised its lazy shape is the saved one, afterwards the held one.
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let shape = if param.is_initialized() {
             param.transform_for_save().val().shape()

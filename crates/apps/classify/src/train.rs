@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, ParamGroup};
+use burn::tensor::Device;
 use libellus_backend::set_threads;
 use libellus_data::{BatchSize, Channels, ImageCollate, LastBatch, Loader, LoaderConfig, Mix, Order, Pipeline};
 use libellus_losses::CrossEntropyConfig;
@@ -15,7 +15,7 @@ use libellus_optim::{
 use libellus_train::{
     Clock, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer, RunDir, fit,
 };
-use libellus_weights::{Checkpoint, Layout, LoadOptions, WeightsError, load, matches};
+use libellus_weights::{Checkpoint, Layout, LoadOptions, WeightsError, load, parameter_ids};
 
 use crate::data::{ImageLoader, Parts, inference_pipeline, mixing, training_pipeline};
 use crate::error::ClassifyError;
@@ -285,37 +285,10 @@ fn initial_model(
         };
     }
     if options.freeze_backbone == Some(true) {
-        let head = ParamGroup::from_ids(parameters(&model, head));
+        let head = ParamGroup::from_ids(parameter_ids(&model, head));
         model = model.freeze_group(ParamGroup::all().exclude(head));
     }
     Ok(model)
-}
-
-/// The parameters whose names fit a pattern.
-fn parameters(model: &Classifier, pattern: &str) -> Vec<ParamId> {
-    struct Collect<'a> {
-        pattern: &'a str,
-        path: Vec<String>,
-        found: Vec<ParamId>,
-    }
-    impl ModuleVisitor for Collect<'_> {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if matches(self.pattern, &self.path.join(".")) {
-                self.found.push(param.id);
-            }
-        }
-    }
-    let mut collect = Collect { pattern, path: Vec::new(), found: Vec::new() };
-    model.visit(&mut collect);
-    collect.found
 }
 
 fn learner_config(options: &TrainOptions, total_steps: u64) -> Result<LearnerConfig, ClassifyError> {

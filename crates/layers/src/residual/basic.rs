@@ -28,6 +28,8 @@ pub struct BasicBlock {
 }
 
 impl BasicBlock {
+    /// The block's output.
+    ///
     /// # Shapes
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H', W']` with `H' = ceil(H / stride)`, `W' = ceil(W / stride)`

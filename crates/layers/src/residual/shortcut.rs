@@ -13,6 +13,7 @@ use crate::{BatchNorm, BatchNormConfig, conv_before_norm};
 ///
 /// He et al. 2016, section 3.3, options A and B.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network holds a few dozen, and a box has no burn Module")]
 pub enum Shortcut {
     /// As it is.
     Identity(Identity),
@@ -80,6 +81,8 @@ pub struct Projection {
 }
 
 impl Projection {
+    /// The normalised convolution of the input.
+    ///
     /// # Shapes
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H', W']`
@@ -114,6 +117,8 @@ impl Subsample {
         Self { stride, zeros_before, zeros_behind: channels_out - channels_in - zeros_before }
     }
 
+    /// The kept pixels, between the added channels.
+    ///
     /// # Shapes
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H', W']`

@@ -91,6 +91,7 @@ pub struct FeatureMaps {
 
 /// A residual block of either kind.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has one kind only, and a box has no burn Module")]
 pub enum Block {
     /// Two 3x3 convolutions.
     Basic(BasicBlock),

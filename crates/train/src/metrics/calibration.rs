@@ -5,9 +5,10 @@ pub const N_BINS: usize = 15;
 
 /// Counts for the expected calibration error.
 ///
-/// Guo et al. 2017, *On Calibration of Modern Neural Networks*, arXiv:1706.04599, equation 3. The confidence of a sample is the
-/// probability of its predicted class; it falls into one of [`N_BINS`] bins of equal width, `((m - 1) / M, m / M]`. The error is
-/// the mean over all samples of `|accuracy - confidence|` of their bin.
+/// Guo et al. 2017, *On Calibration of Modern Neural Networks*, arXiv:1706.04599, equation 3. The confidence
+/// of a sample is the probability of its predicted class; it falls into one of [`N_BINS`] bins of equal
+/// width, `((m - 1) / M, m / M]`. The error is the mean over all samples of `|accuracy - confidence|` of
+/// their bin.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CalibrationBins {
     bins: [Bin; N_BINS],

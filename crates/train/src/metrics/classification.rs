@@ -8,9 +8,10 @@ use super::error::MetricsError;
 
 /// Gathers predictions and labels, batch by batch.
 ///
-/// The predicted class is the one of the highest probability, the lower index if two share it. Likewise for top-5: a label
-/// counts as among the first `k` if fewer than `k` classes come before it, and of equally probable classes the lower index
-/// comes first. (PyTorch leaves the order of ties open, scikit-learn takes the higher index; on ties only.)
+/// The predicted class is the one of the highest probability, the lower index if two share it. Likewise for
+/// top-5: a label counts as among the first `k` if fewer than `k` classes come before it, and of equally
+/// probable classes the lower index comes first. (PyTorch leaves the order of ties open, scikit-learn takes
+/// the higher index; on ties only.)
 #[derive(Debug, Clone)]
 pub struct ClassificationMetrics {
     num_classes: usize,
@@ -27,13 +28,15 @@ pub struct ClassificationReport {
     pub count: u64,
     /// Part of the samples whose predicted class is the label: accuracy.
     pub top1: f64,
-    /// Part of the samples whose label is among the 5 most probable classes (all of them, if there are fewer).
+    /// Part of the samples whose label is among the 5 most probable classes (all of them, if there are
+    /// fewer).
     pub top5: f64,
     /// Mean of `-ln p(label)`, in nats, with `p` no smaller than 2.2e-16 as scikit-learn's `log_loss` has it.
     pub nll: f64,
     /// Expected calibration error; see [`CalibrationBins`].
     pub ece: f64,
-    /// Mean of the classes' precision. In all three means every class counts alike, those without samples too.
+    /// Mean of the classes' precision. In all three means every class counts alike, those without samples
+    /// too.
     pub macro_precision: f64,
     /// Mean of the classes' recall.
     pub macro_recall: f64,
@@ -63,13 +66,17 @@ impl ClassificationMetrics {
     /// Adds a batch of `N` samples: `probabilities` `[N, K]` row by row, and the `N` labels.
     ///
     /// # Errors
-    /// If a probability is not between 0 and 1 (not a number, above all) or a label not below `K`. The samples before it have then
-    /// been counted.
+    /// If a probability is not between 0 and 1 (not a number, above all) or a label not below `K`. The
+    /// samples before it have then been counted.
     ///
     /// # Panics
     /// If there aren't `K` probabilities per label.
     pub fn update(&mut self, probabilities: &[f32], labels: &[usize]) -> Result<(), MetricsError> {
-        assert_eq!(probabilities.len(), labels.len() * self.num_classes, "one probability per label and class");
+        assert_eq!(
+            probabilities.len(),
+            labels.len() * self.num_classes,
+            "one probability per label and class"
+        );
         for (row, &label) in probabilities.chunks_exact(self.num_classes).zip(labels) {
             self.add(row, label)?;
         }
@@ -111,7 +118,8 @@ impl ClassificationMetrics {
             return Err(MetricsError::Empty);
         }
         let per_class = self.confusion.scores();
-        let mean = |score: fn(&ClassScore) -> f64| per_class.iter().map(score).sum::<f64>() / per_class.len() as f64;
+        let mean =
+            |score: fn(&ClassScore) -> f64| per_class.iter().map(score).sum::<f64>() / per_class.len() as f64;
         Ok(ClassificationReport {
             count,
             top1: self.confusion.correct() as f64 / count as f64,

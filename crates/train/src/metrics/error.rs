@@ -5,7 +5,9 @@
 #[non_exhaustive]
 pub enum MetricsError {
     /// A probability is not a number, or not between 0 and 1.
-    #[error("the model's probability of class {class} for sample {sample} is {value}: it must lie between 0 and 1")]
+    #[error(
+        "the model's probability of class {class} for sample {sample} is {value}: it must lie between 0 and 1"
+    )]
     NotAProbability {
         /// The sample, counted from 0 over all batches.
         sample: u64,

@@ -37,12 +37,22 @@ impl Mistakes {
     /// # Panics
     /// If there aren't `K` probabilities per label, or a label is no class.
     pub fn update(&mut self, probabilities: &[f32], labels: &[usize]) {
-        assert_eq!(probabilities.len(), labels.len() * self.num_classes, "one probability per label and class");
+        assert_eq!(
+            probabilities.len(),
+            labels.len() * self.num_classes,
+            "one probability per label and class"
+        );
         for (row, &label) in probabilities.chunks_exact(self.num_classes).zip(labels) {
             let predicted = argmax(row);
             if predicted != label {
                 let (confidence, of_label) = (row[predicted], row[label]);
-                self.most_confident.push(Mistake { sample: self.seen, label, predicted, confidence, of_label });
+                self.most_confident.push(Mistake {
+                    sample: self.seen,
+                    label,
+                    predicted,
+                    confidence,
+                    of_label,
+                });
             }
             self.seen += 1;
         }

@@ -114,10 +114,12 @@ const MOST_DOTS: usize = 60;
 impl Chart {
     pub(super) fn markup(&self) -> Markup {
         let lines: Vec<Line> = self.series.iter().map(Line::new).collect();
+        let axes = self.axes(&lines);
         html! {
             figure.chart {
                 figcaption {
                     strong { (self.title) }
+                    @if axes.as_ref().is_some_and(|axes| axes.is_log) { span.scale { "logarithmic" } }
                     @for line in &lines {
                         span.key {
                             svg.chip.(line.class) viewBox="0 0 18 8" aria-hidden="true" { path.line d="M1 4H17" {} }
@@ -128,8 +130,8 @@ impl Chart {
                         }
                     }
                 }
-                @match self.axes(&lines) {
-                    Some(axes) => (self.drawing(&lines, &axes)),
+                @match &axes {
+                    Some(axes) => (self.drawing(&lines, axes)),
                     None => p.none { "There are no values." },
                 }
             }
@@ -138,7 +140,6 @@ impl Chart {
 
     fn drawing(&self, lines: &[Line], axes: &Axes) -> Markup {
         let inner = format!("{LEFT} {TOP} {} {}", RIGHT - LEFT, BOTTOM - TOP);
-        let axis_note = if axes.is_log { " (logarithmic)" } else { "" };
         html! {
             svg.plot viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (self.title) " by " (self.x_label) } {
                 g.grid {
@@ -155,7 +156,7 @@ impl Chart {
                 }
                 path.axis d={ "M" (LEFT) " " (BOTTOM) "H" (RIGHT) } {}
                 text.axis-name x=((LEFT + RIGHT) / 2.0) y=(HEIGHT - 6.0) text-anchor="middle" {
-                    (self.x_label) @if axes.is_log { tspan.note { " \u{b7} vertical axis" (axis_note) } }
+                    (self.x_label)
                 }
                 // A nested picture clips what lies beyond the axes.
                 svg x=(LEFT) y=(TOP) width=(RIGHT - LEFT) height=(BOTTOM - TOP) viewBox=(inner) {
@@ -182,7 +183,8 @@ impl Chart {
     }
 
     fn axes(&self, lines: &[Line]) -> Option<Axes> {
-        let points = || lines.iter().flat_map(|line| &line.main).filter(|(x, y)| x.is_finite() && y.is_finite());
+        let points =
+            || lines.iter().flat_map(|line| &line.main).filter(|(x, y)| x.is_finite() && y.is_finite());
         let (left, right) = range(points().map(|point| point.0))?;
         let (low, high) = range(points().map(|point| point.1))?;
         let positive = range(points().map(|point| point.1).filter(|&y| y > 0.0));

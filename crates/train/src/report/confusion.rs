@@ -8,8 +8,8 @@ use super::format::{percent, px};
 
 /// Counts of samples by true class (row) and predicted class (column).
 ///
-/// Colours are relative to the row, so that rare classes show as well as common ones: blue for what is right, red for what is
-/// mistaken. Up to 20 classes the cells hold their numbers.
+/// Colours are relative to the row, so that rare classes show as well as common ones: blue for what is right,
+/// red for what is mistaken. Up to 20 classes the cells hold their numbers.
 #[derive(Debug, Clone, Default)]
 pub struct ConfusionPicture {
     /// The names of the classes.
@@ -20,7 +20,8 @@ pub struct ConfusionPicture {
 
 const MOST_WITH_NUMBERS: usize = 20;
 const MOST_WITH_NAMES: usize = 60;
-/// Without numbers, cells are gathered by colour into this many paths, or 1000 classes would make a million elements.
+/// Without numbers, cells are gathered by colour into this many paths, or 1000 classes would make a million
+/// elements.
 const LEVELS: usize = 12;
 
 impl ConfusionPicture {
@@ -38,8 +39,11 @@ impl ConfusionPicture {
                     style={ "min-width:" (shape.least_width) "px;max-width:" (shape.most_width) "px" }
                     role="img" aria-label="Confusion matrix" {
                     text.axis-name x=(middle) y=(px(end + 22.0)) text-anchor="middle" { "predicted class" }
-                    text.axis-name transform={ "translate(14 " (middle) ") rotate(-90)" } text-anchor="middle" { "true class" }
-                    rect.field x=(px(shape.edge)) y=(px(shape.edge)) width=(px(end - shape.edge)) height=(px(end - shape.edge)) {}
+                    text.axis-name transform={ "translate(14 " (middle) ") rotate(-90)" } text-anchor="middle" {
+                        "true class"
+                    }
+                    @let (edge, side) = (px(shape.edge), px(end - shape.edge));
+                    rect.field x=(edge) y=(edge) width=(side) height=(side) {}
                     @if count <= MOST_WITH_NUMBERS { (self.numbered_cells(&shape)) } @else { (self.plain_cells(&shape)) }
                     (self.names(&shape))
                 }
@@ -61,10 +65,14 @@ impl ConfusionPicture {
                     @let strength = strength(rate, label == predicted);
                     g.cell.(kind(label == predicted)) {
                         rect x=(px(shape.at(predicted) + 0.5)) y=(px(shape.at(label) + 0.5))
-                            width=(px(shape.cell - 1.0)) height=(px(shape.cell - 1.0)) rx="2" fill-opacity=(format!("{strength:.2}")) {}
-                        text.strong[strength > 0.55] x=(px(shape.at(predicted) + shape.cell / 2.0)) y=(px(shape.at(label) + shape.cell / 2.0))
-                            dy="0.35em" text-anchor="middle" style={ "font-size:" (px(shape.number_size(count))) "px" } { (count) }
-                        title { (name(label)) " taken for " (name(predicted)) ": " (count) " of " (sum) " (" (percent(rate)) ")" }
+                            width=(px(shape.cell - 1.0)) height=(px(shape.cell - 1.0)) rx="2"
+                            fill-opacity=(format!("{strength:.2}")) {}
+                        text.strong[strength > 0.55] x=(px(shape.at(predicted) + shape.cell / 2.0))
+                            y=(px(shape.at(label) + shape.cell / 2.0)) dy="0.35em" text-anchor="middle"
+                            style={ "font-size:" (px(shape.number_size(count))) "px" } { (count) }
+                        title {
+                            (name(label)) " taken for " (name(predicted)) ": " (count) " of " (sum) " (" (percent(rate)) ")"
+                        }
                     }
                 }
             }
@@ -98,11 +106,14 @@ impl ConfusionPicture {
         html! {
             @for (class, name) in named() {
                 @let place = px(shape.at(class) + shape.cell / 2.0);
-                text.class-name x=(px(shape.edge - 6.0)) y=(place) dy="0.35em" text-anchor="end" { (shortened(name)) title { (name) } }
+                @let shown = html! { (shortened(name)) title { (name) } };
+                text.class-name x=(px(shape.edge - 6.0)) y=(place) dy="0.35em" text-anchor="end" { (shown) }
                 @if shape.upright {
-                    text.class-name x=(place) y=(px(shape.edge - 8.0)) text-anchor="middle" { (shortened(name)) title { (name) } }
+                    text.class-name x=(place) y=(px(shape.edge - 8.0)) text-anchor="middle" { (shown) }
                 } @else {
-                    text.class-name transform={ "translate(" (place) " " (px(shape.edge - 8.0)) ") rotate(-60)" } dx="2" { (shortened(name)) title { (name) } }
+                    text.class-name transform={ "translate(" (place) " " (px(shape.edge - 8.0)) ") rotate(-60)" } dx="2" {
+                        (shown)
+                    }
                 }
             }
         }
@@ -149,8 +160,8 @@ impl Shape {
     }
 }
 
-/// How strongly a cell is coloured. Mistakes are rare in a useful model, so theirs reach full strength at half the row, and grow with the
-/// square root.
+/// How strongly a cell is coloured. Mistakes are rare in a useful model, so theirs reach full strength at
+/// half the row, and grow with the square root.
 fn strength(rate: f64, is_right: bool) -> f64 {
     if is_right { rate } else { (2.0 * rate).min(1.0).sqrt() }
 }

@@ -39,16 +39,17 @@ impl GradientFlow {
         html! {
             @for heat in [norms, ratios] { (self.heat_markup(&heat)) }
             p.caption {
-                "Each row is a layer, the input at the top; each column is a moment of training. Rows of like colour are what one wants. "
-                "Colours that darken towards the top mean vanishing gradients (the first layers hardly learn), colours that brighten "
-                "towards the top exploding ones. The dots on the right are the last column. An update ratio between 10⁻⁴ and 10⁻² (the "
-                "band) is usual; far below it a layer stands still, far above it a step undoes the one before."
+                "Each row is a layer, the input at the top; each column is a moment of training. Rows of like colour \
+                 are what one wants. Colours that darken towards the top mean vanishing gradients (the first layers \
+                 hardly learn), colours that brighten towards the top exploding ones. The dots on the right are the \
+                 last column. An update ratio between 10⁻⁴ and 10⁻² (the band) is usual; far below it a layer stands \
+                 still, far above it a step undoes the one before."
             }
         }
     }
 
-    /// In a sentence, whether gradients vanish or explode: the medians of the first and the last third of the layers, at the end of
-    /// training, are compared.
+    /// In a sentence, whether gradients vanish or explode: the medians of the first and the last third of the
+    /// layers, at the end of training, are compared.
     pub fn reading(&self) -> String {
         let Some(last) = Heat::new("", &self.gradient_norms, None).columns.pop() else {
             return "Nothing was measured.".to_owned();
@@ -56,28 +57,21 @@ impl GradientFlow {
         let third = last.len().div_ceil(3);
         let medians = (median(&last[..third]), median(&last[last.len() - third..]));
         let (Some(first), Some(final_)) = medians else {
-            return "Some layers had no finite gradient above zero at the end: they did not learn.".to_owned();
+            return "Some layers had no finite gradient above zero at the end: they did not learn."
+                .to_owned();
         };
-        let ratio = first / final_;
-        let times = |factor: f64| format!("{} times", short((factor * 10.0).round() / 10.0));
-        match ratio {
-            low if low < 1e-3 => format!(
-                "At the end of training the gradient of the first layers is {} smaller than that of the last ones: it vanishes on its way back.",
-                times(1.0 / low)
-            ),
-            high if high > 1e3 => format!(
-                "At the end of training the gradient of the first layers is {} larger than that of the last ones: it explodes on its way back.",
-                times(high)
-            ),
-            low if low < 1.0 => format!(
-                "At the end of training the gradient of the first layers is {} smaller than that of the last ones: it neither vanishes nor explodes.",
-                times(1.0 / low)
-            ),
-            high => format!(
-                "At the end of training the gradient of the first layers is {} larger than that of the last ones: it neither vanishes nor explodes.",
-                times(high)
-            ),
-        }
+        let (factor, relation) =
+            if first < final_ { (final_ / first, "smaller") } else { (first / final_, "larger") };
+        let verdict = match relation {
+            _ if factor < 1e3 => "neither vanishes nor explodes",
+            "smaller" => "vanishes",
+            _ => "explodes",
+        };
+        let factor = short((factor * 10.0).round() / 10.0);
+        format!(
+            "At the end of training the gradient of the first layers is {factor} times {relation} than that of the last \
+             ones: on its way back it {verdict}."
+        )
     }
 
     fn heat_markup(&self, heat: &Heat) -> Markup {
@@ -137,7 +131,9 @@ impl GradientFlow {
             @for column in (0..count).step_by(every) {
                 @let x = px(rows.left + width * (column as f64 + 0.5));
                 path.axis d={ "M" (x) " " (px(bottom)) "v4" } {}
-                text.tick x=(x) y=(px(bottom + 17.0)) text-anchor="middle" { (self.steps[heat.first_of(column)]) }
+                text.tick x=(x) y=(px(bottom + 17.0)) text-anchor="middle" {
+                    (self.steps[heat.first_of(column)])
+                }
             }
             text.axis-name x=(px((rows.left + RIGHT) / 2.0)) y=(px(bottom + 37.0)) text-anchor="middle" { "step" }
         }
@@ -174,10 +170,13 @@ fn profile_markup(heat: &Heat, rows: &Rows, profile: &Scale, colours: &Scale) ->
                 text.tick x=(x) y=(px(bottom + 17.0)) text-anchor="middle" { (tick.label) }
             }
         }
-        text.axis-name x=(px((PROFILE_LEFT + PROFILE_RIGHT) / 2.0)) y=(px(bottom + 37.0)) text-anchor="middle" { (heat.title.to_lowercase()) }
+        text.axis-name x=(px((PROFILE_LEFT + PROFILE_RIGHT) / 2.0)) y=(px(bottom + 37.0)) text-anchor="middle" {
+            (heat.title.to_lowercase())
+        }
         path.profile d=(line) {}
         @for (x, y, value) in places {
-            circle.profile-dot cx=(px(x)) cy=(px(y)) r=(px((rows.height * 0.3).clamp(1.6, 5.0))) fill=(viridis::colour(colours.place(value))) {
+            circle.profile-dot cx=(px(x)) cy=(px(y)) r=(px((rows.height * 0.3).clamp(1.6, 5.0)))
+                fill=(viridis::colour(colours.place(value))) {
                 title { (short(value)) }
             }
         }
@@ -205,7 +204,8 @@ impl Heat {
         column * self.moments_per_column
     }
 
-    /// The values that colours and profile cover: whole decades, two at least, so that what is even looks even; ten at most.
+    /// The values that colours and profile cover: whole decades, two at least, so that what is even looks
+    /// even; ten at most.
     fn range(&self) -> Option<(f64, f64)> {
         let shown = || self.columns.iter().flatten().copied().filter(|&value| is_shown(value));
         let high = shown().reduce(f64::max)?.log10().ceil();
@@ -267,8 +267,13 @@ impl Rows {
         html! {
             @for (layer, name) in layers.iter().enumerate().step_by(every) {
                 @let letters = name.chars().count();
-                text.layer-name x=(px(self.left - 8.0)) y=(px(self.at(layer) + self.height / 2.0)) dy="0.35em" text-anchor="end" {
-                    @if letters > MOST_LETTERS { "…" (name.chars().skip(letters + 1 - MOST_LETTERS).collect::<String>()) } @else { (name) }
+                @let middle = px(self.at(layer) + self.height / 2.0);
+                text.layer-name x=(px(self.left - 8.0)) y=(middle) dy="0.35em" text-anchor="end" {
+                    @if letters > MOST_LETTERS {
+                        "…" (name.chars().skip(letters + 1 - MOST_LETTERS).collect::<String>())
+                    } @else {
+                        (name)
+                    }
                 }
             }
         }

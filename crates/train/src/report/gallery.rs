@@ -58,9 +58,14 @@ fn bar_markup(bar: &Bar) -> Markup {
         span.bar {
             span.bar-label { (bar.label) }
             span.bar-track { span class={ "bar-fill " (bar.role.class()) } style={ "width:" (width) "%" } {} }
-            span.bar-value { (percent(bar.value)) }
+            span.bar-value { (rounded_percent(bar.value)) }
         }
     }
+}
+
+/// Whole per cents, except where 99.9 must not look like 100.
+fn rounded_percent(value: f64) -> String {
+    if value < 0.99 { format!("{:.0} %", value * 100.0) } else { percent(value) }
 }
 
 /// A picture as part of the page.
@@ -70,6 +75,7 @@ pub(super) fn data_url(png: &[u8]) -> String {
 
 /// Whether the picture is smaller than its frame: a PNG's width and height stand at bytes 16 to 24.
 fn is_tiny(png: &[u8]) -> bool {
-    let side = |at: usize| png.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let side =
+        |at: usize| png.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
     side(16).max(side(20)) < 120
 }

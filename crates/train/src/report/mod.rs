@@ -1,8 +1,9 @@
 //! `report.html`: what a run looks like.
 //!
-//! An [`HtmlReport`] is data: figures, curves, pictures, tables. [`render`] makes one self-contained page of it, with inline
-//! SVG, PNG and CSS and no script, that follows the reader's light or dark theme and fits a phone. The same report gives the
-//! same bytes. All text is escaped, so names of classes and files may hold anything.
+//! An [`HtmlReport`] is data: figures, curves, pictures, tables. [`render`] makes one self-contained page of
+//! it, with inline SVG, PNG and CSS and no script, that follows the reader's light or dark theme and fits a
+//! phone. The same report gives the same bytes. All text is escaped, so names of classes and files may hold
+//! anything.
 
 mod chart;
 mod confusion;

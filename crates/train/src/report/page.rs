@@ -15,7 +15,8 @@ pub struct HtmlReport {
     pub headline: Vec<Figure>,
     /// The body, in order.
     pub sections: Vec<Section>,
-    /// Names and values of what else is known of the run (command, seed, device, duration); a list at the end.
+    /// Names and values of what else is known of the run (command, seed, device, duration); a list at the
+    /// end.
     pub facts: Vec<(String, String)>,
 }
 

@@ -49,7 +49,8 @@ impl Scale {
             }
             Spread::Log => {
                 let candidates = |exponent: f64| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powf(exponent));
-                let low = candidates(from.log10().floor()).into_iter().filter(|&value| value <= from * (1.0 + 1e-9)).last();
+                let low =
+                    candidates(from.log10().floor()).into_iter().rfind(|&value| value <= from * (1.0 + 1e-9));
                 let high_exponent = to.log10().floor();
                 let high = candidates(high_exponent).into_iter().find(|&value| value >= to * (1.0 - 1e-9));
                 Self::exact(spread, low.unwrap_or(from), high.unwrap_or(10_f64.powf(high_exponent + 1.0)))
@@ -62,7 +63,8 @@ impl Scale {
         Self { start, end, ..self }
     }
 
-    /// Where `value` is. Values beyond the ends are placed beyond them; those that a logarithm can't place, at the low end.
+    /// Where `value` is. Values beyond the ends are placed beyond them; those that a logarithm can't place,
+    /// at the low end.
     pub(super) fn place(&self, value: f64) -> f64 {
         let part = match self.spread {
             Spread::Linear => (value - self.from) / (self.to - self.from),
@@ -115,13 +117,12 @@ fn linear_ticks(from: f64, to: f64, wanted: usize) -> Vec<Tick> {
 }
 
 fn log_ticks(from: f64, to: f64, wanted: usize) -> Vec<Tick> {
-    let first = (from.log10() - 1e-9).floor() as i32;
     let last = (to.log10() + 1e-9).ceil() as i32;
     let decades = (to / from).log10();
-    let factors: &[f64] = match decades {
-        few if few <= 2.0 => &[1.0, 2.0, 5.0],
-        _ => &[1.0],
-    };
+    let factors: &[f64] = if 3.0 * decades + 0.1 < 1.5 * wanted as f64 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    // A decade that begins below the range may still have its 2 or 5 inside.
+    let begin = if factors.len() > 1 { f64::floor } else { f64::ceil };
+    let first = begin(from.log10() - 1e-9) as i32;
     let every = (decades / wanted.max(1) as f64).ceil().max(1.0) as usize;
     let inside = |value: f64| value >= from * (1.0 - 1e-9) && value <= to * (1.0 + 1e-9);
     (first..=last)

@@ -92,10 +92,9 @@ impl Section {
 
     pub(super) fn markup(&self) -> Markup {
         let (caption, body) = match self {
-            Self::Curves { caption, charts, .. } => (
-                caption.clone(),
-                html! { div.charts { @for chart in charts { (chart.markup()) } } },
-            ),
+            Self::Curves { caption, charts, .. } => {
+                (caption.clone(), html! { div.charts { @for chart in charts { (chart.markup()) } } })
+            }
             Self::ConfusionMatrix { caption, matrix, .. } => (caption.clone(), matrix.markup()),
             Self::Gallery { caption, items, .. } => (caption.clone(), gallery::markup(items)),
             Self::Flow { flow, .. } => (flow.reading(), flow.markup()),

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-/// The text with comments, tables, keys and values marked, one line at a time. It is only for the eye: a string that spans
-/// several lines gets the wrong colours, and all its text.
+/// The text with comments, tables, keys and values marked, one line at a time. It is only for the eye: a
+/// string that spans several lines gets the wrong colours, and all its text.
 pub(super) fn highlight(text: &str) -> Markup {
     html! {
         @for line in text.lines() {

@@ -1,5 +1,5 @@
-//! The colour scale of heat maps: viridis (S. van der Walt and N. Smith, public domain), which is even to the eye, readable
-//! without colour vision, and visible on light and dark pages.
+//! The colour scale of heat maps: viridis (S. van der Walt and N. Smith, public domain), which is even to the
+//! eye, readable without colour vision, and visible on light and dark pages.
 
 const STOPS: [[f64; 3]; 9] = [
     [68.0, 1.0, 84.0],
@@ -27,6 +27,7 @@ pub(super) fn colour(part: f64) -> String {
 
 /// The whole scale, as a CSS gradient.
 pub(super) fn css_gradient() -> String {
-    let stops: Vec<String> = (0..STOPS.len()).map(|index| colour(index as f64 / (STOPS.len() - 1) as f64)).collect();
+    let stops: Vec<String> =
+        (0..STOPS.len()).map(|index| colour(index as f64 / (STOPS.len() - 1) as f64)).collect();
     format!("linear-gradient(to right, {})", stops.join(", "))
 }

@@ -15,8 +15,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{Checkpoint, Layout, LoadOptions, WeightsError, load, save};
 
-/// A module with everything that a walk can meet: an enum, a list, running statistics, an absent bias, and a matrix that is
-/// held in another shape than it is saved in.
+/// A module with everything that a walk can meet: an enum, a list, running statistics, an absent bias, and a
+/// matrix that is held in another shape than it is saved in.
 #[derive(Module, Debug)]
 struct Net {
     stem: Stem,

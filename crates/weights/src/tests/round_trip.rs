@@ -32,7 +32,8 @@ fn names_are_paths_without_enum_variants() {
     let mut names = NAMES.to_vec();
     names.sort_unstable();
     assert_eq!(checkpoint.names().collect::<Vec<_>>(), names);
-    // Column-major in memory, in the order of the weight's meaning in the file: burn's save mapper is respected.
+    // Column-major in memory, in the order of the weight's meaning in the file: burn's save mapper is
+    // respected.
     assert_eq!(checkpoint.info("stem.weight").unwrap().shape, [7, 3]);
     assert_eq!(checkpoint.info("head.weight").unwrap().shape, [7, CLASSES]);
     assert_eq!(checkpoint.info("head.weight").unwrap().dtype, "F32");
