@@ -48,7 +48,10 @@ impl Bench {
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(&*PROGRAM);
         command.args(arguments.split_whitespace()).current_dir(self.path());
-        command.env_remove("LIBELLUS_DATA").env_remove("LIBELLUS_LOG").env("XDG_CACHE_HOME", self.path().join("cache"));
+        command
+            .env_remove("LIBELLUS_DATA")
+            .env_remove("LIBELLUS_LOG")
+            .env("XDG_CACHE_HOME", self.path().join("cache"));
         command
     }
 

@@ -19,7 +19,13 @@ fn header_bomb() -> Vec<u8> {
     }
     let side = 60_000_u32.to_be_bytes();
     let header = [&side, side.as_slice(), &[8, 2, 0, 0, 0]].concat();
-    [b"\x89PNG\r\n\x1a\n".as_slice(), &chunk(b"IHDR", &header), &chunk(b"IDAT", &[0; 64]), &chunk(b"IEND", &[])].concat()
+    [
+        b"\x89PNG\r\n\x1a\n".as_slice(),
+        &chunk(b"IHDR", &header),
+        &chunk(b"IDAT", &[0; 64]),
+        &chunk(b"IEND", &[]),
+    ]
+    .concat()
 }
 
 #[test]
@@ -38,7 +44,11 @@ fn images_that_are_none() {
         bench.fail(&format!("classify predict --run run {name}"), 1, &[name]);
         // The same in a training set, met in the middle of an epoch.
         let path = bench.write(&format!("images/left/x{name}"), &bytes);
-        bench.fail(&format!("{QUICK} --epochs 1 --data images --out bad-{name}").replace("--steps 3 ", ""), 1, &[name]);
+        bench.fail(
+            &format!("{QUICK} --epochs 1 --data images --out bad-{name}").replace("--steps 3 ", ""),
+            1,
+            &[name],
+        );
         std::fs::remove_file(path).unwrap();
     }
     bench.fail("classify predict --run run missing.png", 1, &["missing.png"]);
@@ -59,7 +69,10 @@ fn data_sets_that_are_none() {
     bench.fail(&format!("{QUICK} --data mnist --data-dir data"), 1, &["libellus data fetch mnist"]);
 
     // An IDX set whose labels go beyond its ten classes.
-    let images = |count: u8| [&[0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 2], vec![7; 4 * usize::from(count)].as_slice()].concat();
+    let images = |count: u8| {
+        [&[0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 2], vec![7; 4 * usize::from(count)].as_slice()]
+            .concat()
+    };
     let labels = |labels: &[u8]| [&[0, 0, 8, 1, 0, 0, 0, labels.len() as u8], labels].concat();
     for part in ["train", "t10k"] {
         bench.write(&format!("data/mnist/{part}-images-idx3-ubyte"), &images(4));
@@ -107,13 +120,20 @@ fn options_that_make_no_sense() {
         ("mixup = -1.0", "-1"),
         ("label_smoothing = 1.5", "1.5"),
         ("device = \"abacus\"", "abacus"),
+        ("gamma = 0.5", "--gamma"),
+        ("patience = 3\nvalidation = 0.0", "--patience"),
     ] {
         bench.write("my.toml", config.as_bytes());
         bench.fail("classify train --quiet --config my.toml", 2, &[says]);
     }
     bench.fail("classify train --config absent.toml", 1, &["absent.toml"]);
     // Words that the command line itself refuses.
-    for arguments in ["classify train --epochs -1", "classify train --batch-size 0", "classify train --epochs 1 --steps 1", "classify paint"] {
+    for arguments in [
+        "classify train --epochs -1",
+        "classify train --batch-size 0",
+        "classify train --epochs 1 --steps 1",
+        "classify paint",
+    ] {
         let ran = bench.run(arguments);
         assert_eq!(ran.code, Some(2), "{arguments}: {}", ran.stderr);
     }
@@ -125,7 +145,10 @@ fn a_backend_that_is_not_there_says_how_to_get_it() {
     let bench = Bench::new();
     bench.fail("classify train --device cuda", 2, &["cuda", "--features cuda"]);
     let listed = bench.succeed("device list");
-    assert!(listed.contains("flex") && listed.contains("default") && listed.contains("--features wgpu"), "{listed}");
+    assert!(
+        listed.contains("flex") && listed.contains("default") && listed.contains("--features wgpu"),
+        "{listed}"
+    );
 }
 
 #[test]
@@ -135,7 +158,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_saved() {
     bench.succeed(&format!("{QUICK} --data images --out good"));
     let says = ["not finite", "step", "gradient norm", "learning rate 1e9"];
     bench.fail(
-        "classify train --quiet --model mlp --optimizer sgd --lr 1e9 --steps 50 --data images --out bad",
+        "classify train --quiet --model mlp --optimizer sgd --schedule constant --lr 1e9 --steps 50 --data images --out bad",
         1,
         &says,
     );
@@ -173,7 +196,11 @@ fn no_permission() {
     } else {
         bench.fail(&format!("{QUICK} --data images --out locked/run"), 1, &["locked/run"]);
         allow(&images.join("left/3.png"), 0o000);
-        bench.fail(&format!("{QUICK} --data images --epochs 1 --out run").replace("--steps 3 ", ""), 1, &["3.png"]);
+        bench.fail(
+            &format!("{QUICK} --data images --epochs 1 --out run").replace("--steps 3 ", ""),
+            1,
+            &["3.png"],
+        );
     }
     allow(&locked, 0o700);
 }

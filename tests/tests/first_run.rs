@@ -20,12 +20,19 @@ fn training_leaves_a_run_directory_that_evaluation_and_prediction_use() {
     assert!(run.join("checkpoints").is_dir());
 
     let report = json(&std::fs::read_to_string(run.join("report.json")).unwrap());
-    for key in ["command", "version", "config", "seed", "device", "dataset", "metrics", "history", "duration_s"] {
+    for key in
+        ["command", "version", "config", "seed", "device", "dataset", "metrics", "history", "duration_s"]
+    {
         assert!(!report[key].is_null(), "{key} is missing in report.json");
     }
-    assert!(report["peak_rss_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20) || !cfg!(target_os = "linux"));
+    assert!(
+        report["peak_rss_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20) || !cfg!(target_os = "linux")
+    );
     assert_eq!(report["seed"], 3);
-    assert_eq!(report["history"].as_array().unwrap().iter().filter(|row| row["kind"] == "evaluation").count(), 3);
+    assert_eq!(
+        report["history"].as_array().unwrap().iter().filter(|row| row["kind"] == "evaluation").count(),
+        3
+    );
     let accuracy = report["metrics"]["accuracy"].as_f64().unwrap();
     assert!(accuracy > 0.5, "three epochs on digits reach more than {accuracy}");
 
@@ -35,9 +42,12 @@ fn training_leaves_a_run_directory_that_evaluation_and_prediction_use() {
     assert_eq!(evaluated["report"]["count"], 359);
 
     bench.succeed("data show digits --to sheet.png --count 10");
-    let one = image::GrayImage::from_fn(8, 8, |x, _| image::Luma([if (3..5).contains(&x) { 255 } else { 0 }]));
+    let one =
+        image::GrayImage::from_fn(8, 8, |x, _| image::Luma([if (3..5).contains(&x) { 255 } else { 0 }]));
     one.save(bench.path().join("one.png")).unwrap();
-    let said = json(&bench.succeed("classify predict --run runs/classify-digits-1 --top 10 --json one.png sheet.png"));
+    let said = json(
+        &bench.succeed("classify predict --run runs/classify-digits-1 --top 10 --json one.png sheet.png"),
+    );
     assert_eq!(said.as_array().unwrap().len(), 2);
     let top = said[0]["top"].as_array().unwrap();
     let sum: f64 = top.iter().map(|class| class["probability"].as_f64().unwrap()).sum();
@@ -61,7 +71,9 @@ fn the_same_seed_gives_the_same_weights_and_another_one_others() {
 fn the_saved_configuration_repeats_the_run() {
     let bench = Bench::new();
     bench.left_and_right("images", 30);
-    bench.succeed("classify train --quiet --data images --model mlp --steps 7 --lr 0.01 --mixup 0.2 --ema 0.9 --out a");
+    bench.succeed(
+        "classify train --quiet --data images --model mlp --steps 7 --lr 0.01 --mixup 0.2 --ema 0.9 --out a",
+    );
     bench.succeed("classify train --quiet --config a/config.toml --out b");
     let weights = |run: &str| std::fs::read(bench.path().join(run).join("model.safetensors")).unwrap();
     assert!(weights("a") == weights("b"));
@@ -85,8 +97,10 @@ fn a_folder_of_images_is_learned_and_its_weights_are_transferred() {
     bench.succeed(&format!("{train} --out b --weights a/model.safetensors --freeze-backbone"));
     let tensors = |run: &str| std::fs::read(bench.path().join(run).join("model.safetensors")).unwrap();
     let (before, after) = (tensors("a"), tensors("b"));
-    let (before, after) =
-        (safetensors::SafeTensors::deserialize(&before).unwrap(), safetensors::SafeTensors::deserialize(&after).unwrap());
+    let (before, after) = (
+        safetensors::SafeTensors::deserialize(&before).unwrap(),
+        safetensors::SafeTensors::deserialize(&after).unwrap(),
+    );
     let mut kept = 0;
     for (name, tensor) in before.tensors() {
         let now = after.tensor(&name).unwrap();

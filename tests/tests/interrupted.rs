@@ -69,7 +69,10 @@ fn twenty_kills_lose_nothing() {
         let _ = std::fs::remove_dir_all(bench.path().join("broken"));
         bench.succeed(&format!("{RUN} --out broken"));
     }
-    assert!(weights(&bench.path().join("broken")) == weights(&bench.path().join("whole")), "after twenty kills");
+    assert!(
+        weights(&bench.path().join("broken")) == weights(&bench.path().join("whole")),
+        "after twenty kills"
+    );
     let log = |run: &str| std::fs::read_to_string(bench.path().join(run).join("metrics.jsonl")).unwrap();
     assert_eq!(log("broken"), log("whole"), "the log has each row once");
 }
@@ -132,9 +135,11 @@ fn a_full_disk_keeps_the_last_checkpoint() {
     let mut child = start(&bench, run);
     let checkpoints = disk.join("run/checkpoints");
     let has_checkpoint = || {
-        checkpoints
-            .read_dir()
-            .is_ok_and(|mut folder| folder.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("step-"))))
+        checkpoints.read_dir().is_ok_and(|mut folder| {
+            folder.any(|entry| {
+                entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
+            })
+        })
     };
     while !has_checkpoint() {
         if child.try_wait().unwrap().is_some() {

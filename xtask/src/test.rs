@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn run_all(options: &Options) -> Result<()> {
     let mut command = cargo();
-    command.arg("test");
+    command.args(["test", "--no-fail-fast"]);
     if options.packages.is_empty() {
         command.arg("--workspace");
     }
@@ -55,7 +55,15 @@ fn run_all(options: &Options) -> Result<()> {
 /// features would otherwise rebuild most of the usual one, and the other way around.
 fn run_on(backend: Backend, options: &Options) -> Result<()> {
     let mut command = cargo();
-    command.args(["test", "--profile", "backends", "--target-dir", "target/backends", "--tests"]);
+    command.args([
+        "test",
+        "--no-fail-fast",
+        "--profile",
+        "backends",
+        "--target-dir",
+        "target/backends",
+        "--tests",
+    ]);
     command.args(["--features", "libellus-backend/ndarray,libellus-backend/wgpu"]);
     let packages = match options.packages.as_slice() {
         [] => ON_DEVICES.map(String::from).to_vec(),

@@ -8,7 +8,7 @@ use libellus::classify::TrainOptions;
 
 /// Deep learning without Python: train, evaluate and use models from one program.
 #[derive(Parser, Debug)]
-#[command(name = "libellus", version, about, max_term_width = 100, propagate_version = true)]
+#[command(name = "libellus", version, max_term_width = 100, propagate_version = true)]
 #[command(after_help = "Begin with:  libellus classify train\n\
     It trains on handwritten digits that are part of the program, and leaves a report to look at.")]
 pub(crate) struct Cli {

@@ -48,19 +48,16 @@ fn run_train(command: &Train, common: &Common) -> Result<ExitCode, Failure> {
     } else {
         print(&table(&finished.report, &finished.classes))?;
         let folder = outcome.run.display();
-        print(&format!("\nreport: {folder}/report.html\nuse it: libellus classify predict --run {folder} IMAGE\n"))?;
+        print(&format!(
+            "\nreport: {folder}/report.html\nuse it: libellus classify predict --run {folder} IMAGE\n"
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn run_eval(command: &Eval, common: &Common) -> Result<ExitCode, Failure> {
     let trained = open(&command.model)?;
-    let report = evaluate(
-        &trained,
-        command.data.as_deref(),
-        &data_dir(common),
-        command.model.batch_size,
-    )?;
+    let report = evaluate(&trained, command.data.as_deref(), &data_dir(common), command.model.batch_size)?;
     if common.json {
         print_json(&json!({ "classes": trained.description.classes, "report": report }))?;
     } else {
@@ -131,7 +128,11 @@ fn data_dir(common: &Common) -> PathBuf {
 /// The command as it was typed, for the report.
 fn command_line() -> String {
     let words = std::env::args().skip(1).map(|word| {
-        if word.chars().any(|c| c.is_whitespace() || "'\"$\\*?".contains(c)) { format!("'{word}'") } else { word }
+        if word.chars().any(|c| c.is_whitespace() || "'\"$\\*?".contains(c)) {
+            format!("'{word}'")
+        } else {
+            word
+        }
     });
     std::iter::once("libellus".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }

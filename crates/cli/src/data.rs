@@ -63,7 +63,7 @@ fn list(common: &Common) -> Result<(), Failure> {
             entry.name.to_owned(),
             entry.classes.len().to_string(),
             thousands(entry.train),
-            thousands(entry.test),
+            if entry.test == 0 { "drawn".to_owned() } else { thousands(entry.test) },
             state(entry).to_owned(),
             entry.title.to_owned(),
         ]);
@@ -75,7 +75,9 @@ fn fetch_known(name: &str, common: &Common) -> Result<(), Failure> {
     let entry = catalog::find(name)?;
     let data_dir = data_dir(common);
     let bar = if common.quiet { ProgressBar::hidden() } else { ProgressBar::new(entry.download_size()) };
-    let style = ProgressStyle::with_template("{msg} {bar:24.cyan/dim} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left");
+    let style = ProgressStyle::with_template(
+        "{msg} {bar:24.cyan/dim} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+    );
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
     fetch(entry, &data_dir, &mut |progress| {
         bar.set_message(progress.file);

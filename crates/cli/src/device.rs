@@ -31,8 +31,7 @@ fn list(common: &Common) -> Result<ExitCode, Failure> {
             .collect();
         print_json(&rows)?;
     } else {
-        let mut table =
-            Table::new([("device", Align::Left), ("what", Align::Left), ("state", Align::Left)]);
+        let mut table = Table::new([("device", Align::Left), ("what", Align::Left), ("state", Align::Left)]);
         for device in devices {
             let default = if device.is_default { " (default)" } else { "" };
             table.row([device.name, device.description, format!("{}{default}", device.state)]);

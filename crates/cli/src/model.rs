@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use libellus::backend::DeviceName;
-use libellus::classify::ClassifyError;
 use libellus::burn::module::Module;
+use libellus::classify::ClassifyError;
 use libellus::models::{Preset, presets};
 use serde_json::json;
 

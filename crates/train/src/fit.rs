@@ -1,5 +1,6 @@
 //! The one loop.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
@@ -230,8 +231,6 @@ fn remember_best<T: Task>(task: &T, evaluation: &Evaluation, clock: &Clock, prog
 fn read_logs(unread: &mut Vec<(u64, StepLog)>, clock: &Clock) -> Result<Vec<Row>, TrainError> {
     let Some((_, last)) = unread.last() else { return Ok(Vec::new()) };
     let learning_rate = last.learning_rate;
-    let part_names: Vec<&'static str> = last.loss.parts.iter().map(|part| part.name).collect();
-    let width = 2 + part_names.len();
     let scalars: Vec<Tensor<1>> = unread
         .iter()
         .flat_map(|(_, log)| {
@@ -239,50 +238,62 @@ fn read_logs(unread: &mut Vec<(u64, StepLog)>, clock: &Clock) -> Result<Vec<Row>
             [log.loss.total.clone(), log.gradient_norm.clone()].into_iter().chain(parts)
         })
         .collect();
-    let values: Vec<f32> = Tensor::cat(scalars, 0).into_data().iter::<f32>().collect();
+    let mut values = Tensor::cat(scalars, 0).into_data().iter::<f32>().collect::<Vec<_>>().into_iter();
 
     let mut rows = Vec::new();
-    for ((step, log), values) in unread.iter_mut().zip(values.chunks(width)) {
-        if let Some(value) = values[..2].iter().find(|value| !value.is_finite()) {
-            tracing::error!(step, value, "not finite");
-            return Err(not_finite(*step, log, &part_names, values));
+    let (mut loss, mut gradient_norm) = (Mean::default(), Mean::default());
+    let mut parts: BTreeMap<&str, Mean> = BTreeMap::new();
+    for (step, mut log) in unread.drain(..) {
+        let mut next = || values.next().expect("as many values come back as were read");
+        let (total, norm) = (next(), next());
+        // Steps may differ in their parts, as those of a GAN's two players do.
+        let named: Vec<(&'static str, f32)> = log.loss.parts.iter().map(|part| (part.name, next())).collect();
+        if !total.is_finite() || !norm.is_finite() {
+            let parts: Vec<String> = named.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            return Err(TrainError::NonFinite {
+                step,
+                loss: total,
+                parts: if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) },
+                gradient_norm: norm,
+                learning_rate: log.learning_rate,
+            });
+        }
+        loss.add(total);
+        gradient_norm.add(norm);
+        for (name, value) in named {
+            parts.entry(name).or_default().add(value);
         }
         if let Some(mut layers) = log.flow.take() {
             // JSON has no infinity; a layer without a finite number is a gap in the picture.
             layers.retain(|layer| layer.gradient_norm.is_finite() && layer.update_ratio.is_finite());
-            rows.push(Row::Flow { step: *step + 1, layers });
+            rows.push(Row::Flow { step: step + 1, layers });
         }
     }
-    let mean = |column: usize| {
-        let sum: f64 = values.chunks(width).map(|row| f64::from(row[column])).sum();
-        (sum / unread.len() as f64) as f32
-    };
-    let parts = if part_names.len() > 1 {
-        part_names.iter().enumerate().map(|(index, name)| ((*name).to_owned(), mean(2 + index))).collect()
-    } else {
-        Default::default()
-    };
-    let train = Row::Train {
+    rows.push(Row::Train {
         step: clock.step,
         epoch: clock.epochs_done(),
-        loss: mean(0),
-        parts,
-        gradient_norm: mean(1),
+        loss: loss.value(),
+        parts: parts.into_iter().map(|(name, mean)| (name.to_owned(), mean.value())).collect(),
+        gradient_norm: gradient_norm.value(),
         learning_rate,
-    };
-    rows.push(train);
-    unread.clear();
+    });
     Ok(rows)
 }
 
-fn not_finite(step: u64, log: &StepLog, part_names: &[&str], values: &[f32]) -> TrainError {
-    let parts: Vec<String> =
-        part_names.iter().zip(&values[2..]).map(|(name, value)| format!("{name} {value}")).collect();
-    TrainError::NonFinite {
-        step,
-        loss: values[0],
-        parts: if parts.len() > 1 { format!(" ({})", parts.join(", ")) } else { String::new() },
-        gradient_norm: values[1],
-        learning_rate: log.learning_rate,
+/// A sum and a count, divided once.
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: u32,
+}
+
+impl Mean {
+    fn add(&mut self, value: f32) {
+        self.sum += f64::from(value);
+        self.count += 1;
+    }
+
+    fn value(&self) -> f32 {
+        (self.sum / f64::from(self.count.max(1))) as f32
     }
 }

@@ -136,7 +136,9 @@ mod tests {
         History::open(&path, 0).unwrap().push(row).unwrap();
         let history = History::open(&path, 1).unwrap();
         let [Row::Evaluation { metrics: read, .. }] = history.rows() else { panic!("one evaluation") };
-        let bits = |metrics: &BTreeMap<String, f64>| metrics.values().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let bits = |metrics: &BTreeMap<String, f64>| {
+            metrics.values().map(|value| value.to_bits()).collect::<Vec<_>>()
+        };
         assert_eq!(bits(read), bits(&metrics));
     }
 

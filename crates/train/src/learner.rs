@@ -163,8 +163,7 @@ impl<M: Module> Learner<M> {
     pub fn load(&mut self, checkpoint: &CheckpointReader) -> Result<(), TrainError> {
         let model = self.model.take().expect("the model is only away during the optimiser's step");
         self.model = Some(checkpoint.module(self.name, model)?);
-        self.optimizer =
-            checkpoint.optimizer(&format!("{}.optimizer", self.name), self.optimizer.clone())?;
+        self.optimizer = checkpoint.optimizer(&format!("{}.optimizer", self.name), self.optimizer.clone())?;
         if let Some(ema) = &mut self.ema {
             let model = checkpoint.module(&format!("{}.ema", self.name), ema.model().clone())?;
             ema.restore(model, checkpoint.state(&format!("{}.ema", self.name))?);
@@ -175,7 +174,10 @@ impl<M: Module> Learner<M> {
 
 impl<M: Module> std::fmt::Debug for Learner<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Learner").field("name", &self.name).field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("Learner")
+            .field("name", &self.name)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 
@@ -217,6 +219,10 @@ fn mean(losses: Vec<Loss>) -> Loss {
     let sum = sum.expect("a step has at least one batch");
     Loss {
         total: sum.total / count,
-        parts: sum.parts.into_iter().map(|part| Part { name: part.name, value: part.value / count }).collect(),
+        parts: sum
+            .parts
+            .into_iter()
+            .map(|part| Part { name: part.name, value: part.value / count })
+            .collect(),
     }
 }

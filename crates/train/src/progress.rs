@@ -77,7 +77,8 @@ impl Observer for Progress {
         self.started = Instant::now();
         self.first_step = clock.step;
         if self.terminal {
-            let style = ProgressStyle::with_template("{prefix} {bar:24.cyan/dim} {percent:>3}% {msg}, {eta} left");
+            let style =
+                ProgressStyle::with_template("{prefix} {bar:24.cyan/dim} {percent:>3}% {msg}, {eta} left");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─");
             self.bar = ProgressBar::with_draw_target(Some(clock.total_steps), ProgressDrawTarget::stderr())
                 .with_style(style);

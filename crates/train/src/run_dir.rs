@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use libellus_weights::write_atomic;
+use libellus_weights::{sweep_temporary_files, write_atomic};
 use serde::Serialize;
 
 use crate::error::TrainError;
@@ -35,6 +35,7 @@ impl RunDir {
     /// When the folder holds anything already, or can't be written.
     pub fn create(path: &Path, config: &str) -> Result<Self, TrainError> {
         fs::create_dir_all(path).map_err(TrainError::io("create", path))?;
+        sweep_temporary_files(path).map_err(TrainError::io("clean", path))?;
         let entries = fs::read_dir(path).map_err(TrainError::io("read", path))?;
         // A run that was killed before it wrote its configuration leaves nothing but the lock.
         if entries.flatten().any(|entry| entry.file_name() != LOCK) {
@@ -52,7 +53,10 @@ impl RunDir {
     /// When the folder is no run directory, or another process trains in it.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
         Self::read_config(path)?;
-        Ok(Self { path: path.to_path_buf(), _lock: lock(path)? })
+        let run = Self { path: path.to_path_buf(), _lock: lock(path)? };
+        // What a killed process was writing.
+        sweep_temporary_files(path).map_err(TrainError::io("clean", path))?;
+        Ok(run)
     }
 
     /// The text of the configuration of the run in the folder `path`.

@@ -9,8 +9,9 @@ use burn::tensor::{Device, Distribution, Tensor};
 use libellus_losses::Loss;
 use libellus_optim::{DecayPolicy, OptimizerConfig, ScheduleConfig, SgdConfig};
 use libellus_train::{
-    Batches, CheckpointReader, CheckpointWriter, Clock, Direction, Ending, Evaluation, FitConfig, Goal, Interrupt,
-    Learner, LearnerConfig, Length, Observer, Outcome, Row, RunDir, StepLog, Task, TrainError, fit,
+    Batches, CheckpointReader, CheckpointWriter, Clock, Direction, Ending, Evaluation, FitConfig, Goal,
+    Interrupt, Learner, LearnerConfig, Length, Observer, Outcome, Row, RunDir, StepLog, Task, TrainError,
+    fit,
 };
 use tempfile::TempDir;
 
@@ -78,7 +79,12 @@ impl Game {
     }
 
     fn values(&self) -> [f32; 4] {
-        [self.first.model().read(), self.first.trained().read(), self.second.model().read(), self.target.read()]
+        [
+            self.first.model().read(),
+            self.first.trained().read(),
+            self.second.model().read(),
+            self.target.read(),
+        ]
     }
 }
 
@@ -194,7 +200,8 @@ fn a_stopped_run_goes_on_to_the_same_bits_whatever_the_task() {
             let mut observer = StopAfter { step: stop, interrupt: interrupt.clone() };
             let mut part = Game::new(rules, 0.1, STEPS);
             let outcome =
-                fit(&mut part, &fit_config(Length::Steps(STEPS)), 11, &run, &interrupt, &mut observer).unwrap();
+                fit(&mut part, &fit_config(Length::Steps(STEPS)), 11, &run, &interrupt, &mut observer)
+                    .unwrap();
             assert_eq!((outcome.ending, outcome.clock.step), (Ending::Interrupted, stop));
         }
         let mut last = Game::new(rules, 0.1, STEPS);
@@ -235,7 +242,8 @@ fn the_best_weights_are_kept_and_patience_ends_the_run() {
     assert_eq!(outcome.best.map(|best| (best.step, best.value)), Some((10, 0.4)));
 
     // Going on with a run that has ended changes nothing.
-    let again = fit(&mut Game::new(Rules::Alone, 0.1, 100), &config, 0, &run, &Interrupt::new(), &mut ()).unwrap();
+    let again =
+        fit(&mut Game::new(Rules::Alone, 0.1, 100), &config, 0, &run, &Interrupt::new(), &mut ()).unwrap();
     assert_eq!((again.ending, again.clock.step, again.best), (outcome.ending, 25, outcome.best));
     // By their text, since NaN is not equal to itself.
     assert_eq!(shown(&again), shown(&outcome));

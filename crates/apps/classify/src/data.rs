@@ -127,7 +127,9 @@ pub fn inference_pipeline(input: &InputSpec) -> Result<Pipeline, ClassifyError> 
             TransformConfig::Resize(Resize { to: ResizeTo::ShorterSide(shorter), interpolation }),
             TransformConfig::CentreCrop(CentreCrop { height, width }),
         ],
-        None => vec![TransformConfig::Resize(Resize { to: ResizeTo::Exact { height, width }, interpolation })],
+        None => {
+            vec![TransformConfig::Resize(Resize { to: ResizeTo::Exact { height, width }, interpolation })]
+        }
     };
     pipeline(steps, input)
 }

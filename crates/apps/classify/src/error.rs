@@ -16,17 +16,19 @@ use libellus_weights::WeightsError;
 #[non_exhaustive]
 pub enum ClassifyError {
     /// A configuration file is wrong.
-    #[error("{} line {line}: {reason}", path.display())]
+    #[error("{} line {line} `{text}`: {reason}", path.display())]
     ConfigFile {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
+        /// The line itself.
+        text: String,
         /// What is wrong there.
         reason: String,
     },
     /// An option is out of its range, or contradicts another.
-    #[error("--{option} {value}: {reason}")]
+    #[error("--{option}{}{value}: {reason}", if value.is_empty() { "" } else { " " })]
     Option {
         /// The option, as on the command line.
         option: &'static str,

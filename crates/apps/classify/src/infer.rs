@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
+use libellus_data::{BatchSize, ImageCollate, Loader, OpenOptions};
 use libellus_data::{
     DataError, Image, ImageBatch, LastBatch, LoaderConfig, Order, Pipeline, SampleRng, Source, decode,
     decode_file, image_files, open, sample_rng,
 };
-use libellus_data::{BatchSize, ImageCollate, Loader, OpenOptions};
 use libellus_models::Classifier;
 use libellus_train::metrics::{ClassificationMetrics, ClassificationReport};
 use safetensors::Dtype;
@@ -78,7 +78,9 @@ impl Predictor {
             .map(|row| {
                 let mut order: Vec<usize> = (0..row.len()).collect();
                 order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-                Prediction { top: order.into_iter().take(top.max(1)).map(|label| scored(row, label)).collect() }
+                Prediction {
+                    top: order.into_iter().take(top.max(1)).map(|label| scored(row, label)).collect(),
+                }
             })
             .collect()
     }

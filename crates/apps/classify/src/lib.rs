@@ -12,7 +12,9 @@ mod saved;
 mod task;
 mod train;
 
-pub use data::{Batch, HostBatches, ImageLoader, Parts, Targets, inference_pipeline, to_device, training_pipeline};
+pub use data::{
+    Batch, HostBatches, ImageLoader, Parts, Targets, inference_pipeline, to_device, training_pipeline,
+};
 pub use error::ClassifyError;
 pub use infer::{Features, Input, Prediction, Predictor, Scored, evaluate, save_features};
 pub use options::{Augment, Decay, OptimizerName, ScheduleName, TrainOptions};

@@ -98,7 +98,10 @@ pub struct TrainOptions {
     pub freeze_backbone: Option<bool>,
 
     /// Passes over the training images [default: depends on the data set; 30 for digits]
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training"))]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
 
@@ -314,8 +317,11 @@ impl TrainOptions {
     /// # Errors
     /// When the file can't be read, is no TOML, or has an unknown key or a value of the wrong kind.
     pub fn from_file(path: &Path) -> Result<Self, ClassifyError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ClassifyError::Io { action: "read", path: path.to_path_buf(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ClassifyError::Io {
+            action: "read",
+            path: path.to_path_buf(),
+            source,
+        })?;
         Self::from_toml(&text, path)
     }
 
@@ -324,11 +330,20 @@ impl TrainOptions {
     /// # Errors
     /// When it is no TOML, or has an unknown key or a value of the wrong kind.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self, ClassifyError> {
-        toml::from_str(text).map_err(|error| ClassifyError::ConfigFile {
-            path: path.to_path_buf(),
-            line: error.span().map_or(1, |span| text[..span.start].lines().count().max(1)),
-            // The parser's message has several lines when it quotes the file; the first one says what is wrong.
-            reason: error.message().lines().next().unwrap_or_default().to_owned(),
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
+            ClassifyError::ConfigFile {
+                path: path.to_path_buf(),
+                line: line + 1,
+                text: text.lines().nth(line).unwrap_or_default().trim().to_owned(),
+                // The parser lists all known keys behind an unknown one; `--help` does that better.
+                reason: match error.message().split_once(", expected one of") {
+                    Some((unknown, _)) => {
+                        format!("{unknown}; `libellus classify train --help` lists the options")
+                    }
+                    None => error.message().lines().next().unwrap_or_default().to_owned(),
+                },
+            }
         })
     }
 
@@ -383,9 +398,9 @@ mod tests {
     #[test]
     fn bad_files_are_named_with_the_line() {
         for (text, says) in [
-            ("lr = 0.1\nlearning = 3\n", "line 2: unknown field `learning`"),
+            ("lr = 0.1\nlearning = 3\n", "line 2 `learning = 3`: unknown field `learning`"),
             ("batch_size = -3\n", "batch size \"-3\" is neither"),
-            ("epochs = -3\n", "line 1: invalid value: integer `-3`"),
+            ("epochs = -3\n", "line 1 `epochs = -3`: invalid value: integer `-3`"),
             ("lr = \n", "line 1"),
         ] {
             let error = TrainOptions::from_toml(text, Path::new("my.toml")).unwrap_err().to_string();

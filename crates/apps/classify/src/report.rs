@@ -97,8 +97,8 @@ fn subtitle(plan: &Plan, trained: &Trained, outcome: &Outcome) -> String {
         Ending::Completed | Ending::Interrupted => "",
     };
     format!(
-        "Image classification: {} parameters, trained on {} images in {} steps ({:.1} epochs){ending}",
-        trained.model.num_params(),
+        "Image classification: {:.1} thousand parameters, trained on {} images in {} steps ({:.1} epochs){ending}",
+        trained.model.num_params() as f64 / 1e3,
         plan.parts.train.len(),
         outcome.clock.step,
         outcome.clock.epochs_done(),
@@ -109,9 +109,14 @@ fn headline(report: &ClassificationReport, outcome: &Outcome, num_classes: usize
     let percent = |rate: f64| format!("{:.2} %", rate * 100.0);
     let figure = |label: &str, value: String, note: String| Figure { label: label.to_owned(), value, note };
     let right = (report.top1 * report.count as f64).round();
-    let mut figures = vec![figure("test accuracy", percent(report.top1), format!("{right} of {} images", report.count))];
+    let mut figures =
+        vec![figure("test accuracy", percent(report.top1), format!("{right} of {} images", report.count))];
     if num_classes > 5 {
-        figures.push(figure("top-5 accuracy", percent(report.top5), "among the five most probable".to_owned()));
+        figures.push(figure(
+            "top-5 accuracy",
+            percent(report.top5),
+            "among the five most probable".to_owned(),
+        ));
     }
     figures.push(figure("test loss", format!("{:.4}", report.nll), "mean cross entropy, in nats".to_owned()));
     figures.push(figure(
@@ -218,7 +223,8 @@ fn curves(outcome: &Outcome) -> Vec<Chart> {
         series("training", Role::Train, train_loss),
         series("validation", Role::Validation, measured.remove("loss").unwrap_or_default()),
     ];
-    let accuracy = vec![series("validation", Role::Validation, measured.remove("accuracy").unwrap_or_default())];
+    let accuracy =
+        vec![series("validation", Role::Validation, measured.remove("accuracy").unwrap_or_default())];
     let rates = vec![series("learning rate", Role::Other, learning_rates)];
     let charts = [
         chart("Loss", Unit::Plain, YScale::Auto, losses),
@@ -261,7 +267,8 @@ fn gradient_flow(outcome: &Outcome) -> GradientFlow {
 
 fn mistake_items(plan: &Plan, mistakes: &Mistakes) -> Result<Vec<GalleryItem>, ClassifyError> {
     let classes = &plan.parts.classes;
-    let bar = |label: usize, value: f32, role| Bar { label: classes[label].clone(), value: value.into(), role };
+    let bar =
+        |label: usize, value: f32, role| Bar { label: classes[label].clone(), value: value.into(), role };
     mistakes
         .most_confident()
         .iter()
@@ -314,8 +321,7 @@ fn facts(plan: &Plan, summary: &RunSummary, circumstances: &Circumstances<'_>) -
         ),
         ("training time", format!("{:.1} s", summary.duration_s)),
     ];
-    facts.extend(
-        summary.peak_rss_bytes.map(|bytes| ("peak memory", format!("{:.0} MB", bytes as f64 / 1e6))),
-    );
+    facts
+        .extend(summary.peak_rss_bytes.map(|bytes| ("peak memory", format!("{:.0} MB", bytes as f64 / 1e6))));
     facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ParamGroup};
 use burn::tensor::Device;
 use libellus_backend::set_threads;
-use libellus_data::{BatchSize, Channels, ImageCollate, LastBatch, Loader, LoaderConfig, Mix, Order, Pipeline};
+use libellus_data::{
+    BatchSize, Channels, ImageCollate, LastBatch, Loader, LoaderConfig, Mix, Order, Pipeline,
+};
 use libellus_losses::CrossEntropyConfig;
-use libellus_models::{Classifier, ClassifierConfig, preset};
+use libellus_models::{Classifier, Preset, preset};
 use libellus_optim::{
     AdamConfig, AdamWConfig, DecayPolicy, LionConfig, OptimizerConfig, RmsPropConfig, ScheduleConfig,
     SgdConfig,
@@ -33,6 +35,8 @@ pub struct Plan {
     pub parts: Parts,
     /// What the saved model will say of itself.
     pub description: Description,
+    /// Weights to start from. A resumed run needs none: its checkpoint has them all.
+    pub weights: Option<PathBuf>,
 }
 
 /// Decides what the options leave open, from the data set and the model.
@@ -40,6 +44,7 @@ pub struct Plan {
 /// # Errors
 /// When an option is out of its range, the data isn't there or is damaged, or there is no such model.
 pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, ClassifyError> {
+    refuse_idle_options(options)?;
     let seed = options.seed.unwrap_or(0);
     let validation = fraction("validation", options.validation.unwrap_or(0.1))?;
     let test_fraction = fraction("test-fraction", options.test_fraction.unwrap_or(0.2))?;
@@ -108,7 +113,8 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
         data: decided.data.clone().unwrap_or_default(),
         split: TestSplit { seed, fraction: test_fraction },
     };
-    Ok(Plan { options: decided, parts, description })
+    let weights = decided.weights.clone();
+    Ok(Plan { options: decided, parts, description, weights })
 }
 
 /// A model that learns the data set in minutes on a CPU.
@@ -156,7 +162,10 @@ pub fn train(
             }
         }
     };
-    let plan = resolve(&options, data_dir)?;
+    let mut plan = resolve(&options, data_dir)?;
+    if matches!(place, Place::Resume(_)) {
+        plan.weights = None;
+    }
     let device_name = plan.options.device.unwrap_or_default();
     let threads = set_threads(plan.options.threads);
     let device = device_name.open()?;
@@ -202,15 +211,16 @@ pub fn prepare(plan: &Plan, device: &Device) -> Result<(ClassifyTask, FitConfig)
     let num_classes = plan.parts.classes.len();
     let batch_size = options.batch_size.unwrap_or(BatchSize::Of(64));
     let workers = options.workers.unwrap_or(1);
-    let loader = |images: &std::sync::Arc<_>, pipeline: Pipeline, mix: Option<Mix>, order| -> Result<ImageLoader, _> {
-        let collate = ImageCollate { pipeline, mix, num_classes };
-        let batch_size = match order {
-            Order::Sequential => BatchSize::Of(batch_size.samples(256).min(256)),
-            Order::Shuffled { .. } => batch_size,
+    let loader =
+        |images: &std::sync::Arc<_>, pipeline: Pipeline, mix: Option<Mix>, order| -> Result<ImageLoader, _> {
+            let collate = ImageCollate { pipeline, mix, num_classes };
+            let batch_size = match order {
+                Order::Sequential => BatchSize::Of(batch_size.samples(256).min(256)),
+                Order::Shuffled { .. } => batch_size,
+            };
+            let config = LoaderConfig { batch_size, order, last: LastBatch::Keep, workers, prefetch: 4 };
+            Loader::new(std::sync::Arc::clone(images), collate, config)
         };
-        let config = LoaderConfig { batch_size, order, last: LastBatch::Keep, workers, prefetch: 4 };
-        Loader::new(std::sync::Arc::clone(images), collate, config)
-    };
     let train = loader(
         &plan.parts.train,
         training_pipeline(input, options)?,
@@ -221,7 +231,9 @@ pub fn prepare(plan: &Plan, device: &Device) -> Result<(ClassifyTask, FitConfig)
         .parts
         .validation
         .as_ref()
-        .map(|images| loader(images, inference_pipeline(input)?, None, Order::Sequential).map_err(ClassifyError::from))
+        .map(|images| {
+            loader(images, inference_pipeline(input)?, None, Order::Sequential).map_err(ClassifyError::from)
+        })
         .transpose()?;
 
     let accumulate = options.accumulate.unwrap_or(1);
@@ -243,7 +255,7 @@ pub fn prepare(plan: &Plan, device: &Device) -> Result<(ClassifyTask, FitConfig)
     let total_steps = Clock::start(length, train.batches_per_epoch().div_ceil(accumulate) as u64).total_steps;
 
     libellus_backend::seed(device, seed, 0);
-    let model = initial_model(&plan.description.config, options, &device.clone().autodiff())?;
+    let model = initial_model(plan, &device.clone().autodiff())?;
     let learner = Learner::new("model", model, &learner_config(options, total_steps)?, total_steps)?;
     let loss = CrossEntropyConfig { label_smoothing: options.label_smoothing.unwrap_or(0.0) };
     let task = ClassifyTask {
@@ -259,36 +271,75 @@ pub fn prepare(plan: &Plan, device: &Device) -> Result<(ClassifyTask, FitConfig)
 }
 
 /// The model before its first step: from a file where one is given, drawn otherwise.
-fn initial_model(
-    config: &ClassifierConfig,
-    options: &TrainOptions,
-    device: &Device,
-) -> Result<Classifier, ClassifyError> {
+fn initial_model(plan: &Plan, device: &Device) -> Result<Classifier, ClassifyError> {
     // Parameters are drawn when first used; drawn here and now, they depend on the seed and on nothing else.
-    let mut model = config.init(device)?.materialize();
+    let mut model = plan.description.config.init(device)?.materialize();
     let head = model.head_pattern();
-    if let Some(file) = &options.weights {
-        let checkpoint = Checkpoint::open(file)?;
-        let name = options.model.as_deref().unwrap_or_default();
-        let foreign = preset(name)?.layouts;
-        let layout = match Description::of(&checkpoint)? {
-            Some(_) => Layout::NATIVE,
-            None => foreign.first().copied().unwrap_or(Layout::NATIVE),
-        };
-        let strict = load(model.clone(), &checkpoint, &layout, &LoadOptions::default());
-        model = match strict {
-            Err(WeightsError::Mismatch(mismatch)) if mismatch.is_only_shape_of(head) => {
-                tracing::warn!(file = %file.display(), "the file has another number of classes: the head starts anew");
-                load(model, &checkpoint, &layout, &LoadOptions { ignore: vec![head.to_owned()] })?
-            }
-            result => result?,
-        };
+    if let Some(file) = &plan.weights {
+        model = pretrained(model, file, preset(&plan.description.preset)?)?;
     }
-    if options.freeze_backbone == Some(true) {
+    if plan.options.freeze_backbone == Some(true) {
         let head = ParamGroup::from_ids(parameter_ids(&model, head));
         model = model.freeze_group(ParamGroup::all().exclude(head));
     }
     Ok(model)
+}
+
+/// The model with the weights of a file, in our layout or in one that the preset knows. A head for another number of
+/// classes stays as it is.
+fn pretrained(model: Classifier, file: &Path, preset: &Preset) -> Result<Classifier, ClassifyError> {
+    let checkpoint = Checkpoint::open(file)?;
+    let head = model.head_pattern();
+    let ours = Description::of(&checkpoint)?.is_some() || preset.layouts.is_empty();
+    let foreign: &[Layout] = if ours { &[] } else { preset.layouts };
+    let mut failure = None;
+    for layout in foreign.iter().chain([&Layout::NATIVE]) {
+        match load(model.clone(), &checkpoint, layout, &LoadOptions::default()) {
+            Ok(loaded) => return Ok(loaded),
+            Err(WeightsError::Mismatch(mismatch)) if mismatch.is_only_shape_of(head) => {
+                tracing::warn!("{} has another number of classes: the head starts anew", file.display());
+                return Ok(load(model, &checkpoint, layout, &LoadOptions { ignore: vec![head.to_owned()] })?);
+            }
+            // Where no layout fits, the first one tried is the likeliest.
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    Err(failure.expect("the native layout was tried").into())
+}
+
+/// Refuses options that the chosen optimiser, schedule or data leave without effect.
+fn refuse_idle_options(options: &TrainOptions) -> Result<(), ClassifyError> {
+    use {OptimizerName as O, ScheduleName as S};
+    let optimizer = options.optimizer.unwrap_or(O::AdamW);
+    let schedule = options.schedule.unwrap_or(S::Cosine);
+    let adam = matches!(optimizer, O::Adam | O::AdamW);
+    let idle = [
+        (
+            "momentum",
+            options.momentum.is_some() && !matches!(optimizer, O::Sgd | O::RmsProp),
+            "sgd and rmsprop have it",
+        ),
+        ("nesterov", options.nesterov.is_some() && optimizer != O::Sgd, "sgd has it"),
+        ("betas", options.betas.is_some() && !adam && optimizer != O::Lion, "adam, adamw and lion have them"),
+        (
+            "epsilon",
+            options.epsilon.is_some() && !adam && optimizer != O::RmsProp,
+            "adam, adamw and rmsprop have it",
+        ),
+        ("alpha", options.alpha.is_some() && optimizer != O::RmsProp, "rmsprop has it"),
+        ("warmup", options.warmup.is_some() && schedule != S::Cosine, "--schedule cosine has it"),
+        ("decay-every", options.decay_every.is_some() && schedule != S::Step, "--schedule step has it"),
+        ("gamma", options.gamma.is_some() && schedule != S::Step, "--schedule step has it"),
+        (
+            "patience",
+            options.patience.is_some() && options.validation == Some(0.0),
+            "without validation images nothing tells when to stop",
+        ),
+    ];
+    match idle.into_iter().find(|(_, is_idle, _)| *is_idle) {
+        Some((name, _, reason)) => Err(option(name, "", &format!("it has no effect here: {reason}"))),
+        None => Ok(()),
+    }
 }
 
 fn learner_config(options: &TrainOptions, total_steps: u64) -> Result<LearnerConfig, ClassifyError> {
@@ -400,7 +451,9 @@ fn refuse_other_options(options: &TrainOptions, saved: &TrainOptions) -> Result<
         option: "resume",
         value: format!("with {key} = {value}"),
         reason: match was.get(key) {
-            Some(before) => format!("the run was begun with {key} = {before}; begin another one with --config and --out"),
+            Some(before) => {
+                format!("the run was begun with {key} = {before}; begin another one with --config and --out")
+            }
             None => format!("the run was begun without {key}; begin another one with --config and --out"),
         },
     })
