@@ -17,6 +17,12 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     program
 });
 
+/// Says that a test was skipped, and why.
+#[expect(clippy::print_stdout, reason = "the runner shows it with the test")]
+pub fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
 /// A folder of its own for a test, with the program to run in it.
 #[derive(Debug)]
 pub struct Bench {

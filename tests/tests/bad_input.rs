@@ -14,7 +14,7 @@ fn header_bomb() -> Vec<u8> {
                 crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
             }
         }
-        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        let length = (data.len() as u32).to_be_bytes();
         [&length, kind.as_slice(), data, &(!crc).to_be_bytes()].concat()
     }
     let side = 60_000_u32.to_be_bytes();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use libellus_tests::Bench;
+use libellus_tests::{Bench, skipped};
 use rand::{RngExt, SeedableRng};
 
 /// Long enough to be stopped in the middle, with everything that has a state: momentum, moving average, schedule, mixing.
@@ -14,11 +14,11 @@ const RUN: &str = "classify train --data images --model resnet8_digits --image-s
     --validate-every 7 --checkpoint-every 5 --ema 0.9 --mixup 0.3 --accumulate 2 --threads 1";
 
 fn weights(run: &Path) -> Vec<u8> {
-    std::fs::read(run.join("model.safetensors")).unwrap()
+    std::fs::read(run.join("model.safetensors")).expect("the run has saved its weights")
 }
 
 fn start(bench: &Bench, arguments: &str) -> Child {
-    bench.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    bench.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
 
 fn signal(child: &Child, name: &str) {
@@ -127,7 +127,7 @@ fn a_full_disk_keeps_the_last_checkpoint() {
         .stderr(Stdio::null())
         .status();
     if !mount.is_ok_and(|status| status.success()) {
-        println!("skipped: mounting a tmpfs takes the superuser");
+        skipped("mounting a tmpfs takes the superuser");
         return;
     }
     let run = "classify train --quiet --data images --model mlp --epochs 400 --batch-size 8 --checkpoint-every 3 \

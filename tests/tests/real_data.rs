@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use libellus_tests::Bench;
+use libellus_tests::{Bench, skipped};
 use serde_json::Value;
 
 /// The folder of a data set, or `None` with a word of why.
@@ -10,9 +10,9 @@ fn data_dir(name: &str) -> Option<PathBuf> {
     let found =
         std::env::var_os("LIBELLUS_DATA").map(PathBuf::from).filter(|folder| folder.join(name).is_dir());
     if found.is_none() {
-        println!("skipped: LIBELLUS_DATA names no folder that has {name}");
+        skipped(&format!("LIBELLUS_DATA names no folder that has {name}"));
     }
-    found.map(|folder| folder.canonicalize().unwrap())
+    found.map(|folder| folder.canonicalize().expect("the folder is there"))
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
+use burn::tensor::Device;
 #[cfg(feature = "wgpu")]
 use burn::tensor::wgpu::WgpuBackend;
-use burn::tensor::{Device, DeviceType};
 
 use crate::Backend;
 #[cfg(any(feature = "cuda", feature = "rocm", feature = "cpu"))]
@@ -51,21 +51,25 @@ impl AdapterKind {
 pub(crate) fn adapters(backend: Backend) -> Vec<Adapter> {
     match backend {
         #[cfg(feature = "flex")]
-        Backend::Flex => processor(DeviceType::Flex),
+        Backend::Flex => processor(burn::tensor::DeviceType::Flex),
         #[cfg(feature = "ndarray")]
-        Backend::NdArray => processor(DeviceType::NdArray),
+        Backend::NdArray => processor(burn::tensor::DeviceType::NdArray),
         #[cfg(feature = "wgpu")]
-        Backend::Wgpu => graphics::adapters(DeviceType::Wgpu, Device::wgpu, WgpuBackend::Auto),
+        Backend::Wgpu => graphics::adapters(burn::tensor::DeviceType::Wgpu, Device::wgpu, WgpuBackend::Auto),
         #[cfg(feature = "vulkan")]
-        Backend::Vulkan => graphics::adapters(DeviceType::Vulkan, Device::vulkan, WgpuBackend::Vulkan),
+        Backend::Vulkan => {
+            graphics::adapters(burn::tensor::DeviceType::Vulkan, Device::vulkan, WgpuBackend::Vulkan)
+        }
         #[cfg(feature = "metal")]
-        Backend::Metal => graphics::adapters(DeviceType::Metal, Device::metal, WgpuBackend::Metal),
+        Backend::Metal => {
+            graphics::adapters(burn::tensor::DeviceType::Metal, Device::metal, WgpuBackend::Metal)
+        }
         #[cfg(feature = "cuda")]
-        Backend::Cuda => first_use::adapters(DeviceType::Cuda, AdapterKind::Discrete),
+        Backend::Cuda => first_use::adapters(burn::tensor::DeviceType::Cuda, AdapterKind::Discrete),
         #[cfg(feature = "rocm")]
-        Backend::Rocm => first_use::adapters(DeviceType::Rocm, AdapterKind::Unspecified),
+        Backend::Rocm => first_use::adapters(burn::tensor::DeviceType::Rocm, AdapterKind::Unspecified),
         #[cfg(feature = "cpu")]
-        Backend::Cpu => first_use::adapters(DeviceType::Cpu, AdapterKind::Processor),
+        Backend::Cpu => first_use::adapters(burn::tensor::DeviceType::Cpu, AdapterKind::Processor),
         #[allow(unreachable_patterns, reason = "reached when a feature is off")]
         _ => Vec::new(),
     }
@@ -73,7 +77,7 @@ pub(crate) fn adapters(backend: Backend) -> Vec<Adapter> {
 
 /// The processor under a backend that needs no driver.
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-fn processor(device_type: DeviceType) -> Vec<Adapter> {
+fn processor(device_type: burn::tensor::DeviceType) -> Vec<Adapter> {
     Device::enumerate(device_type)
         .into_iter()
         .map(|device| Adapter { kind: AdapterKind::Processor, bring_up: Box::new(|| Ok(device)) })

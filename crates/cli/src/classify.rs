@@ -84,7 +84,7 @@ fn run_predict(command: &Predict, common: &Common) -> Result<ExitCode, Failure> 
                 }
                 // One bad image among many doesn't keep the others from their answers.
                 Err(error) => {
-                    eprintln!("error: {error}");
+                    eprintln!("error: {}", Failure::from(error));
                     failed = ExitCode::FAILURE;
                 }
             }

@@ -1,5 +1,7 @@
 //! The `libellus` program: arguments, printing, exit codes. What it does is in the libraries.
 
+#![expect(clippy::print_stderr, reason = "a program says on stderr what went wrong")]
+
 mod args;
 mod classify;
 mod data;

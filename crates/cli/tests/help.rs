@@ -3,10 +3,13 @@
 use std::process::Command;
 
 fn help(arguments: &[&str]) -> String {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_libellus")).args(arguments).env("COLUMNS", "80").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_libellus"))
+        .args(arguments)
+        .env("COLUMNS", "80")
+        .output()
+        .expect("the program starts");
     assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("help is text")
 }
 
 #[test]

@@ -205,7 +205,8 @@ fn an_empty_parameter_takes_a_step() {
     use burn::optim::GradientsParams;
     use burn::tensor::Tensor;
 
-    let device = device().autodiff();
+    // On flex, whatever the tests run on: burn's GPU backends (0.22.1) panic on any tensor without elements.
+    let device = libellus_backend::testing::reference().autodiff();
     let model = vec![Param::<Tensor<2>>::from_data(TensorData::new(Vec::<f32>::new(), [0, 3]), &device)];
     let mut gradients = GradientsParams::new();
     gradients.register::<2>(model[0].id, Tensor::zeros([0, 3], &device.inner()));

@@ -432,7 +432,6 @@ fn optimizer_config(name: OptimizerName, options: &TrainOptions) -> Result<Optim
             OptimizerConfig::Lion(LionConfig {
                 betas: betas(default.betas)?,
                 weight_decay: decay(default.weight_decay),
-                ..default
             })
         }
     })

@@ -25,7 +25,7 @@ def narrow(block, width, depths, in_channels, num_classes):
 
 
 torch.manual_seed(0)
-for name, block, seed in [("resnet_basic", BasicBlock, 1), ("resnet_bottleneck", Bottleneck, 2)]:
+for name, block, seed in [("resnet_basic", BasicBlock, 1), ("resnet_bottleneck", Bottleneck, 12)]:
     write(
         name,
         narrow(block, width=3, depths=[1, 2, 1, 1], in_channels=2, num_classes=5),
