@@ -72,7 +72,8 @@ impl Game {
     fn new(rules: Rules, lr: f64, steps: u64) -> Self {
         let device = libellus_backend::testing::device();
         let learner = |name, start| {
-            Learner::new(name, Scalar::new(start, &device), &config(lr, Some(0.7)), steps).unwrap()
+            Learner::new(name, Scalar::new(start, &device), &config(lr, Some(0.7)), steps)
+                .expect("the configuration is in its range")
         };
         let (first, second) = (learner("first", -1.0), learner("second", 2.0));
         Self { rules, first, second, target: Scalar::new(-1.0, &device), device, scripted: Vec::new() }
@@ -177,7 +178,7 @@ impl Observer for StopAfter {
 }
 
 fn run_dir(folder: &TempDir, name: &str) -> RunDir {
-    RunDir::create(&folder.path().join(name), "").unwrap()
+    RunDir::create(&folder.path().join(name), "").expect("an empty folder")
 }
 
 fn play(game: &mut Game, steps: u64, run: &RunDir) -> Result<Outcome, TrainError> {
