@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use libellus::backend::DeviceError;
 use libellus::classify::ClassifyError;
 use libellus::data::DataError;
+pub(crate) use libellus::train::report::thousands;
 use serde::Serialize;
 
 /// Exit code of a run that was asked to stop: 128 + SIGINT, as shells have it.
@@ -131,19 +132,6 @@ impl Table {
         }
         text
     }
-}
-
-/// 11689512 as `11,689,512`.
-pub(crate) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -15,3 +15,8 @@ pub use libellus_models as models;
 pub use libellus_optim as optim;
 pub use libellus_train as train;
 pub use libellus_weights as weights;
+
+/// The examples of the README, which have to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

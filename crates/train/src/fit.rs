@@ -170,7 +170,9 @@ pub fn fit<T: Task>(
                 history.push(row)?;
                 if improved {
                     task.export(&run.model())?;
-                    observer.improved(&clock);
+                    if task.goal().is_some() {
+                        observer.improved(&clock);
+                    }
                 }
                 progress.stopped_early = config.patience == Some(progress.validations_since_best);
             }

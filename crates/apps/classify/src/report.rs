@@ -8,7 +8,7 @@ use libellus_data::{Image, encode_png};
 use libellus_train::metrics::{ClassificationMetrics, ClassificationReport, Mistakes};
 use libellus_train::report::{
     Bar, Cell, Chart, ConfusionPicture, Figure, GalleryItem, GradientFlow, HtmlReport, Mark, Role, Section,
-    Series, Table, Unit, YScale, render,
+    Series, Table, Unit, YScale, render, thousands,
 };
 use libellus_train::{Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
 use serde_json::json;
@@ -97,8 +97,8 @@ fn subtitle(plan: &Plan, trained: &Trained, outcome: &Outcome) -> String {
         Ending::Completed | Ending::Interrupted => "",
     };
     format!(
-        "Image classification: {:.1} thousand parameters, trained on {} images in {} steps ({:.1} epochs){ending}",
-        trained.model.num_params() as f64 / 1e3,
+        "Image classification: {} parameters, trained on {} images in {} steps ({:.1} epochs){ending}",
+        thousands(trained.model.num_params()),
         plan.parts.train.len(),
         outcome.clock.step,
         outcome.clock.epochs_done(),
@@ -106,7 +106,8 @@ fn subtitle(plan: &Plan, trained: &Trained, outcome: &Outcome) -> String {
 }
 
 fn headline(report: &ClassificationReport, outcome: &Outcome, num_classes: usize) -> Vec<Figure> {
-    let percent = |rate: f64| format!("{:.2} %", rate * 100.0);
+    // Number and unit stay on one line.
+    let percent = |rate: f64| format!("{:.2}\u{a0}%", rate * 100.0);
     let figure = |label: &str, value: String, note: String| Figure { label: label.to_owned(), value, note };
     let right = (report.top1 * report.count as f64).round();
     let mut figures =

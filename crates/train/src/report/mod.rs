@@ -23,6 +23,7 @@ mod tests;
 pub use chart::{Chart, Mark, Role, Series, Unit, YScale};
 pub use confusion::ConfusionPicture;
 pub use flow::GradientFlow;
+pub use format::thousands;
 pub use gallery::{Bar, GalleryItem};
 pub use page::{Figure, HtmlReport, render};
 pub use section::Section;
