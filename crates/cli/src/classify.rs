@@ -167,11 +167,11 @@ fn table(report: &ClassificationReport, classes: &[String]) -> String {
     }
     let top5 = if classes.len() > 5 { format!("   top-5 {:.4}", report.top5) } else { String::new() };
     format!(
-        "test accuracy {:.4}{top5}   loss {:.4}   calibration error {:.4}   ({} images)\n\n{}",
+        "test accuracy {:.4}{top5}   ({} images)\nloss {:.4}   calibration error {:.4}\n\n{}",
         report.top1,
+        report.count,
         report.nll,
         report.ece,
-        report.count,
         by_class.render()
     )
 }

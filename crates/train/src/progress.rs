@@ -120,8 +120,10 @@ impl Observer for Progress {
             Row::Evaluation { metrics, .. } => {
                 self.flush_pending();
                 let train = self.train_loss.map(|loss| format!("  train loss {loss:.4}")).unwrap_or_default();
-                let metrics: String =
-                    metrics.iter().map(|(name, value)| format!("  {name} {value:.4}")).collect();
+                let measured = if metrics.is_empty() { "" } else { "  validation" };
+                let metrics: Vec<String> =
+                    metrics.iter().map(|(name, value)| format!(" {name} {value:.4}")).collect();
+                let metrics = format!("{measured}{}", metrics.join(" "));
                 let epochs = clock.total_steps.div_ceil(clock.steps_per_epoch);
                 let epoch = clock.epochs_done();
                 self.pending = Some(format!("epoch {epoch:>5.1}/{epochs}{train}{metrics}"));
