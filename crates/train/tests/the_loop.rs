@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -177,6 +178,12 @@ impl Observer for StopAfter {
     }
 }
 
+/// flex has one generator for the whole process: tests that draw from it take turns, or they would reseed each other.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn run_dir(folder: &TempDir, name: &str) -> RunDir {
     RunDir::create(&folder.path().join(name), "").expect("an empty folder")
 }
@@ -187,6 +194,7 @@ fn play(game: &mut Game, steps: u64, run: &RunDir) -> Result<Outcome, TrainError
 
 #[test]
 fn a_stopped_run_goes_on_to_the_same_bits_whatever_the_task() {
+    let _turn = turn();
     const STEPS: u64 = 23;
     let folder = tempfile::tempdir().unwrap();
     for rules in [Rules::Alone, Rules::Versus, Rules::Target] {
@@ -219,6 +227,7 @@ fn a_stopped_run_goes_on_to_the_same_bits_whatever_the_task() {
 
 #[test]
 fn it_learns() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let run = run_dir(&folder, "run");
     let mut game = Game::new(Rules::Alone, 0.1, 100);
@@ -231,6 +240,7 @@ fn it_learns() {
 
 #[test]
 fn the_best_weights_are_kept_and_patience_ends_the_run() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let run = run_dir(&folder, "run");
     let mut game = Game::new(Rules::Alone, 0.1, 100);
@@ -252,6 +262,7 @@ fn the_best_weights_are_kept_and_patience_ends_the_run() {
 
 #[test]
 fn a_loss_that_is_not_finite_is_an_error_that_names_the_step() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let run = run_dir(&folder, "run");
     let mut game = Game::new(Rules::Alone, 1e20, 100);
