@@ -49,7 +49,7 @@ pub(crate) enum Application {
     /// Data sets: what is known, fetch one, look at one
     #[command(subcommand)]
     Data(Data),
-    /// Models: what there is
+    /// Models: what there is, what one is made of, run one, convert checkpoints
     #[command(subcommand)]
     Model(Model),
     /// Devices: what this build and this machine can compute on
@@ -172,13 +172,121 @@ pub(crate) enum Data {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Model {
-    /// Names, parameters and sizes
-    #[command(after_help = "Example:\n  libellus model list resnet")]
+    /// Names, families, sizes, cost, and the public checkpoints that each reads
+    #[command(after_help = "Examples:\n  libellus model list\n  libellus model list resnet")]
     List {
-        /// Only names that contain this
+        /// Only models with this in their name or family
         #[arg(value_name = "FILTER")]
         filter: Option<String>,
     },
+    /// The layers of a model, with output shapes, parameters and multiply-accumulates
+    #[command(after_help = "Examples:\n  \
+        libellus model show resnet50\n  \
+        libellus model show --config config.json --depth 2")]
+    Show {
+        /// A name from `libellus model list`
+        #[arg(value_name = "NAME", required_unless_present = "config", conflicts_with = "config")]
+        name: Option<String>,
+        /// A configuration in place of a name: JSON or TOML, also a Hugging Face config.json
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Only modules that are inside of fewer than this many others [default: all]
+        #[arg(long, value_name = "N")]
+        depth: Option<usize>,
+    },
+    /// Run a model on the tensors of a file, in inference mode
+    #[command(after_help = "Example:\n  \
+        libellus model forward --arch resnet18 --weights resnet18.pth \\\n      \
+        --input images.safetensors --output logits.safetensors")]
+    Forward(Forward),
+    /// Write a checkpoint in another layout
+    #[command(after_help = "Examples:\n  \
+        libellus model convert resnet50.pth resnet50.safetensors --arch resnet50 --to native\n  \
+        libellus model convert runs/classify-digits-1/model.safetensors torch.safetensors \\\n      \
+        --to pytorch_resnet_cifar10")]
+    Convert(Convert),
+}
+
+/// Which model.
+#[derive(Args, Debug)]
+pub(crate) struct Design {
+    /// A name from `libellus model list` [default: what the weights file says]
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    pub(crate) arch: Option<String>,
+
+    /// A configuration in place of a name: JSON or TOML, also a Hugging Face config.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// How a checkpoint is read.
+#[derive(Args, Debug)]
+pub(crate) struct Reading {
+    /// The layout of the checkpoint [default: told from its names and shapes]
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) layout: Option<String>,
+
+    /// Parameters (a pattern of our names, such as `fc.*`) that stay as they are, whatever the checkpoint has for them
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) ignore: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Forward {
+    #[command(flatten)]
+    pub(crate) design: Design,
+
+    /// The weights: a checkpoint in any known format and layout [default: random ones]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
+    /// Safetensors file with the inputs under their names, such as `images` or `tokens`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+
+    /// Safetensors file to write the outputs to, such as `logits`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Also write what every block puts out
+    #[arg(long)]
+    pub(crate) intermediates: bool,
+
+    /// Seed of random weights
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Common")]
+    pub(crate) seed: u64,
+
+    /// Where to compute: flex, or one of `libellus device list` [default: flex]
+    #[arg(long, value_name = "DEVICE", help_heading = "Common")]
+    pub(crate) device: Option<DeviceName>,
+
+    /// Threads to compute with [default: all cores this process may use]
+    #[arg(long, value_name = "N", help_heading = "Common")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Convert {
+    /// The checkpoint to read, in any known format and layout
+    #[arg(value_name = "IN")]
+    pub(crate) input: PathBuf,
+
+    /// The safetensors file to write
+    #[arg(value_name = "OUT")]
+    pub(crate) output: PathBuf,
+
+    /// The layout to write: `native`, or one that `libellus model list` names for the model
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) to: String,
+
+    #[command(flatten)]
+    pub(crate) design: Design,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 #[derive(Subcommand, Debug)]

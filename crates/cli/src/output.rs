@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use libellus::backend::DeviceError;
 use libellus::classify::ClassifyError;
 use libellus::data::DataError;
+use libellus::inspect::InspectError;
 pub(crate) use libellus::train::report::thousands;
 use serde::Serialize;
 
@@ -20,6 +21,9 @@ pub(crate) enum Failure {
     Classify(ClassifyError),
     Data(DataError),
     Device(DeviceError),
+    Inspect(InspectError),
+    /// Arguments that don't go together.
+    Arguments(String),
     /// stdout could not be written.
     Output(std::io::Error),
 }
@@ -29,7 +33,8 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         let wrong_arguments = match self {
             Self::Classify(error) => error.is_wrong_arguments(),
-            Self::Device(_) => true,
+            Self::Inspect(error) => error.is_wrong_arguments(),
+            Self::Device(_) | Self::Arguments(_) => true,
             Self::Data(_) | Self::Output(_) => false,
         };
         ExitCode::from(if wrong_arguments { 2 } else { 1 })
@@ -43,6 +48,8 @@ impl std::fmt::Display for Failure {
             Self::Classify(error) => error,
             Self::Data(error) => error,
             Self::Device(error) => error,
+            Self::Inspect(error) => error,
+            Self::Arguments(reason) => return f.write_str(reason),
             Self::Output(error) => return write!(f, "cannot write to standard output: {error}"),
         };
         let mut text = error.to_string();
@@ -67,6 +74,12 @@ impl From<ClassifyError> for Failure {
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         Self::Data(error)
+    }
+}
+
+impl From<InspectError> for Failure {
+    fn from(error: InspectError) -> Self {
+        Self::Inspect(error)
     }
 }
 

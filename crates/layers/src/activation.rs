@@ -3,6 +3,8 @@
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
+use crate::trace;
+
 /// A parameter-free nonlinearity, applied to each element.
 ///
 /// burn has each of these as a module, and an enum over them whose serialised form is that of Rust variants; this one
@@ -18,8 +20,18 @@ pub enum Activation {
     LeakyRelu,
     /// `x Phi(x)` with the exact normal distribution function (Hendrycks and Gimpel 2016, arXiv:1606.08415).
     Gelu,
+    /// The same with `0.5 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` in place of the distribution function.
+    GeluTanh,
+    /// `x sigmoid(1.702 x)`.
+    QuickGelu,
     /// `x sigmoid(x)`, also called swish.
     Silu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `min(max(x / 6 + 0.5, 0), 1)`.
+    HardSigmoid,
+    /// `x` times the hard sigmoid of `x`.
+    HardSwish,
     /// The hyperbolic tangent.
     Tanh,
     /// `1 / (1 + exp(-x))`.
@@ -31,11 +43,19 @@ pub enum Activation {
 impl Activation {
     /// Applies the nonlinearity to each element; the shape stays.
     pub fn forward<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
+        if trace::only_shapes() {
+            return input;
+        }
         match self {
             Self::Relu => activation::relu(input),
             Self::LeakyRelu => activation::leaky_relu(input, 0.01),
             Self::Gelu => activation::gelu(input),
+            Self::GeluTanh => activation::gelu_approximate(input),
+            Self::QuickGelu => input.clone() * activation::sigmoid(input * 1.702),
             Self::Silu => activation::silu(input),
+            Self::Relu6 => input.clamp(0.0, 6.0),
+            Self::HardSigmoid => activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),
+            Self::HardSwish => input.clone() * activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),
             Self::Tanh => activation::tanh(input),
             Self::Sigmoid => activation::sigmoid(input),
             Self::Identity => input,
@@ -57,6 +77,11 @@ mod tests {
             (Activation::Relu, [0.0, 0.0, 2.0]),
             (Activation::LeakyRelu, [-0.01, 0.0, 2.0]),
             (Activation::Gelu, [-0.158_655_2, 0.0, 1.954_499_7]),
+            (Activation::GeluTanh, [-0.158_808_0, 0.0, 1.954_597_7]),
+            (Activation::QuickGelu, [-0.154_204_2, 0.0, 1.935_658_6]),
+            (Activation::Relu6, [0.0, 0.0, 2.0]),
+            (Activation::HardSigmoid, [0.333_333_3, 0.5, 0.833_333_3]),
+            (Activation::HardSwish, [-0.333_333_3, 0.0, 1.666_666_6]),
             (Activation::Silu, [-0.268_941_4, 0.0, 1.761_594_2]),
             (Activation::Tanh, [-0.761_594_2, 0.0, 0.964_027_6]),
             (Activation::Sigmoid, [0.268_941_4, 0.5, 0.880_797_1]),

@@ -1,9 +1,133 @@
-//! The convolution that a normalisation follows.
+//! Convolutions.
+//!
+//! The same as burn's layers, which can't be looked on from outside (see [`trace`](crate::trace)), with symmetric
+//! padding in pixels.
+
+mod transposed;
+
+pub use transposed::{ConvTranspose2d, ConvTranspose2dConfig};
 
 use std::f64::consts::SQRT_2;
 
-use burn::nn::conv::Conv2dConfig;
-use burn::nn::{Initializer, PaddingConfig2d};
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, module};
+
+use crate::linear::fan_in;
+use crate::trace;
+
+/// A two-dimensional convolution (cross-correlation, as everywhere in the field).
+///
+/// Shapes: `B` batch, `C` channels, `H`/`W` size, primed for the output.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    /// `[C', C / groups, kernel height, kernel width]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[C']`.
+    pub bias: Option<Param<Tensor<1>>>,
+    /// Pixels between neighbouring positions of the kernel, in both directions.
+    pub stride: [usize; 2],
+    /// Zeros added on both sides of each direction.
+    pub padding: [usize; 2],
+    /// Pixels between neighbouring elements of the kernel.
+    pub dilation: [usize; 2],
+    /// Into how many groups the channels fall, each seeing nothing of the others.
+    pub groups: usize,
+}
+
+impl Conv2d {
+    /// The layer's output.
+    ///
+    /// # Shapes
+    /// - `input`: `[B, C, H, W]`
+    /// - output: `[B, C', H', W']` with `H' = (H + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down
+    ///
+    /// # Panics
+    /// If `input` has another number of channels, or is smaller than the kernel.
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let [channels_out, group, kernel_height, kernel_width] = self.weight.lazy_shape().dims();
+        let [batch, channels, height, width] = input.dims();
+        assert_eq!(
+            channels,
+            group * self.groups,
+            "a convolution of {} channels got {:?}",
+            group * self.groups,
+            input.dims()
+        );
+        let size = |axis: usize, length: usize, kernel: usize| {
+            let padded = length + 2 * self.padding[axis];
+            let reach = self.dilation[axis] * (kernel - 1) + 1;
+            assert!(padded >= reach, "a kernel that reaches over {reach} pixels got {:?}", input.dims());
+            (padded - reach) / self.stride[axis] + 1
+        };
+        let shape = [batch, channels_out, size(0, height, kernel_height), size(1, width, kernel_width)];
+        let macs = (shape.iter().product::<usize>() * group * kernel_height * kernel_width) as u64;
+        trace::layer("Conv2d", &self.weight, input, shape, macs, |input| {
+            let options = ConvOptions::new(self.stride, self.padding, self.dilation, self.groups);
+            module::conv2d(input, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), options)
+        })
+    }
+}
+
+/// Configuration of [`Conv2d`].
+#[derive(Config, Debug)]
+pub struct Conv2dConfig {
+    /// Channels of the input and of the output.
+    pub channels: [usize; 2],
+    /// Height and width of the kernel.
+    pub kernel_size: [usize; 2],
+    /// Pixels between neighbouring positions of the kernel.
+    #[config(default = "[1, 1]")]
+    pub stride: [usize; 2],
+    /// Zeros added on both sides of each direction.
+    #[config(default = "[0, 0]")]
+    pub padding: [usize; 2],
+    /// Pixels between neighbouring elements of the kernel.
+    #[config(default = "[1, 1]")]
+    pub dilation: [usize; 2],
+    /// Into how many groups the channels fall.
+    #[config(default = 1)]
+    pub groups: usize,
+    /// Whether a bias is added to each channel.
+    #[config(default = true)]
+    pub bias: bool,
+    /// What weight and bias start with; by default `U(-1/sqrt(fan_in), 1/sqrt(fan_in))`, as in PyTorch.
+    #[config(default = "fan_in()")]
+    pub initializer: Initializer,
+}
+
+impl Conv2dConfig {
+    /// The layer.
+    ///
+    /// # Panics
+    /// If the groups don't divide both numbers of channels.
+    pub fn init(&self, device: &Device) -> Conv2d {
+        let [channels_in, channels_out] = self.channels;
+        check_groups(self.groups, self.channels);
+        let kernel: usize = self.kernel_size.iter().product();
+        let fan_in = channels_in / self.groups * kernel;
+        let fan_out = channels_out / self.groups * kernel;
+        let shape = [channels_out, channels_in / self.groups, self.kernel_size[0], self.kernel_size[1]];
+        let init = &self.initializer;
+        Conv2d {
+            weight: init.init_with(shape, Some(fan_in), Some(fan_out), device),
+            bias: self.bias.then(|| init.init_with([channels_out], Some(fan_in), Some(fan_out), device)),
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+        }
+    }
+}
+
+fn check_groups(groups: usize, [channels_in, channels_out]: [usize; 2]) {
+    assert!(
+        groups > 0 && channels_in.is_multiple_of(groups) && channels_out.is_multiple_of(groups),
+        "{groups} groups don't divide {channels_in} and {channels_out} channels"
+    );
+}
 
 /// A square convolution that a normalisation follows: no bias, padded by `kernel / 2` so that a stride of 1 keeps the
 /// size of odd kernels' inputs, and drawn from He's normal distribution over the outgoing connections,
@@ -17,10 +141,9 @@ pub fn conv_before_norm(
     kernel: usize,
     stride: usize,
 ) -> Conv2dConfig {
-    let padding = kernel / 2;
     Conv2dConfig::new([channels_in, channels_out], [kernel; 2])
         .with_stride([stride; 2])
-        .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
+        .with_padding([kernel / 2; 2])
         .with_bias(false)
         .with_initializer(Initializer::KaimingNormal { gain: SQRT_2, fan_out_only: true })
 }

@@ -9,31 +9,40 @@
 //! | [`BatchNorm`], [`RunningStatistic`] | burn feeds the biased variance to the running statistics, shares them between clones, and records them one update late |
 //! | [`Activation`] | a choice that reads well in a configuration file (`activation = "relu"`) |
 //! | [`DropPath`], [`Residual`], [`BasicBlock`] | burn has none |
+//! | [`attention()`] | burn's lacks grouped queries and dropout |
+//! | [`Linear`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
 //!
-//! burn's [`Linear`] and [`Conv2d`] draw their weights and biases from `U(-1/sqrt(fan_in), 1/sqrt(fan_in))`, which is
-//! what PyTorch's `kaiming_uniform_(a=sqrt(5))` and its bias bound come to; they are used as they are.
+//! Layers have burn's parameter names and shapes, and PyTorch's initial distributions.
 //!
 //! Parameters are drawn when they are first used, not in `init`: a model that is about to be loaded draws nothing.
 
 mod activation;
+mod attention;
 mod batch_norm;
 mod conv;
 mod drop_path;
+mod embedding;
+mod linear;
+mod norm;
 mod residual;
 mod running;
+pub mod trace;
 
 pub use activation::Activation;
+pub use attention::{AttentionOptions, Causal, attention, merge_heads, split_heads};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
-pub use conv::conv_before_norm;
+pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, conv_before_norm};
 pub use drop_path::{DropPath, DropPathConfig, linear_decay};
+pub use embedding::{Embedding, EmbeddingConfig};
+pub use linear::{Linear, LinearConfig};
+pub use norm::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
 pub use residual::{
     BasicBlock, BasicBlockConfig, GammaInit, Projection, Residual, ResidualConfig, ShapeChange, Shortcut,
     Subsample,
 };
 pub use running::RunningStatistic;
 
-pub use burn::nn::conv::{Conv2d, Conv2dConfig};
 pub use burn::nn::pool::{
     AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,
 };
-pub use burn::nn::{Dropout, DropoutConfig, Identity, Initializer, Linear, LinearConfig, PaddingConfig2d};
+pub use burn::nn::{Dropout, DropoutConfig, Identity, Initializer, PaddingConfig2d};

@@ -1,118 +1,15 @@
 //! Any image classifier, chosen by configuration.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
+use burn::tensor::TensorData;
+use libellus_weights::Layout;
 
-use crate::{
-    CifarResNet, CifarResNetConfig, ConfigError, InputSpec, LeNet5, LeNet5Config, Mlp, MlpConfig, ResNet,
-    ResNetConfig,
-};
-
-/// An image classifier of any architecture.
-///
-/// Shapes: `B` batch, `C` channels, `H`/`W` image size, `D` width of the features, `K` classes.
-#[derive(Module, Debug)]
-pub enum Classifier {
-    /// A multilayer perceptron.
-    Mlp(Mlp),
-    /// LeNet-5.
-    LeNet5(LeNet5),
-    /// A residual network for large images.
-    ResNet(ResNet),
-    /// A residual network for small images.
-    CifarResNet(CifarResNet),
-}
-
-impl Classifier {
-    /// Class logits of a batch of images.
-    ///
-    /// # Shapes
-    /// - `images`: `[B, C, H, W]`
-    /// - output: `[B, K]`
-    ///
-    /// # Panics
-    /// If the images don't have the channels, and where the architecture depends on it the size, of the configuration.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        match self {
-            Self::Mlp(model) => model.forward(images),
-            Self::LeNet5(model) => model.forward(images),
-            Self::ResNet(model) => model.forward(images),
-            Self::CifarResNet(model) => model.forward(images),
-        }
-    }
-
-    /// The features from which the last layer computes the logits.
-    ///
-    /// # Shapes
-    /// - `images`: `[B, C, H, W]`
-    /// - output: `[B, D]`
-    ///
-    /// # Panics
-    /// As [`Classifier::forward`].
-    pub fn forward_features(&self, images: Tensor<4>) -> Tensor<2> {
-        match self {
-            Self::Mlp(model) => model.forward_features(images),
-            Self::LeNet5(model) => model.forward_features(images),
-            Self::ResNet(model) => model.forward_features(images),
-            Self::CifarResNet(model) => model.forward_features(images),
-        }
-    }
-
-    /// The pattern that fits the names of the parameters of the last layer, and of no others: what a transfer to other
-    /// classes draws anew, and what stays trainable when the backbone is frozen.
-    pub fn head_pattern(&self) -> &'static str {
-        match self {
-            Self::Mlp(_) => Mlp::HEAD,
-            Self::LeNet5(_) => LeNet5::HEAD,
-            Self::ResNet(_) => ResNet::HEAD,
-            Self::CifarResNet(_) => CifarResNet::HEAD,
-        }
-    }
-}
-
-/// The configuration of a [`Classifier`]. In a file, the key `architecture` says which one it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "architecture", rename_all = "snake_case")]
-pub enum ClassifierConfig {
-    /// `architecture = "mlp"`
-    Mlp(MlpConfig),
-    /// `architecture = "lenet5"`
-    #[serde(rename = "lenet5")]
-    LeNet5(LeNet5Config),
-    /// `architecture = "resnet"`
-    #[serde(rename = "resnet")]
-    ResNet(ResNetConfig),
-    /// `architecture = "cifar_resnet"`
-    #[serde(rename = "cifar_resnet")]
-    CifarResNet(CifarResNetConfig),
-}
+use crate::registry::{Classifier, ClassifierConfig};
+use crate::{ConfigError, InputError, InputSpec, Tensors, device_of};
 
 impl ClassifierConfig {
-    /// The model, on `device`. Its parameters are drawn when they are first used.
-    ///
-    /// # Errors
-    /// If [`ClassifierConfig::validate`] fails.
-    pub fn init(&self, device: &Device) -> Result<Classifier, ConfigError> {
-        Ok(match self {
-            Self::Mlp(config) => Classifier::Mlp(config.init(device)?),
-            Self::LeNet5(config) => Classifier::LeNet5(config.init(device)?),
-            Self::ResNet(config) => Classifier::ResNet(config.init(device)?),
-            Self::CifarResNet(config) => Classifier::CifarResNet(config.init(device)?),
-        })
-    }
-
-    /// Checks that the configuration describes a model.
-    ///
-    /// # Errors
-    /// The first field that does not, with its value.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        match self {
-            Self::Mlp(config) => config.validate(),
-            Self::LeNet5(config) => config.validate(),
-            Self::ResNet(config) => config.validate(),
-            Self::CifarResNet(config) => config.validate(),
-        }
+    /// The public checkpoints that it can exchange weights with, besides this project's own.
+    pub fn layouts(&self) -> Vec<Layout> {
+        self.architecture().layouts()
     }
 
     /// Checks that images as `input` describes them fit the model.
@@ -136,50 +33,53 @@ impl ClassifierConfig {
 
     /// Number of classes `K`.
     pub fn num_classes(&self) -> usize {
-        match self {
-            Self::Mlp(config) => config.num_classes,
-            Self::LeNet5(config) => config.num_classes,
-            Self::ResNet(config) => config.num_classes,
-            Self::CifarResNet(config) => config.num_classes,
-        }
+        self.architecture().num_classes()
     }
 
     /// Channels `C` of the images.
     pub fn in_channels(&self) -> usize {
-        match self {
-            Self::Mlp(config) => config.in_channels,
-            Self::LeNet5(config) => config.in_channels,
-            Self::ResNet(config) => config.in_channels,
-            Self::CifarResNet(config) => config.in_channels,
-        }
+        self.architecture().in_channels()
     }
 
     /// Height and width of the images in pixels, where the parameters depend on it; residual networks take any size.
     pub fn input_size(&self) -> Option<[usize; 2]> {
-        match self {
-            Self::Mlp(config) => Some(config.input_size),
-            Self::LeNet5(config) => Some(config.input_size),
-            Self::ResNet(_) | Self::CifarResNet(_) => None,
-        }
+        self.architecture().input_size()
     }
 
     /// The same for another number of classes.
     pub fn with_num_classes(mut self, num_classes: usize) -> Self {
-        match &mut self {
-            Self::Mlp(config) => config.num_classes = num_classes,
-            Self::LeNet5(config) => config.num_classes = num_classes,
-            Self::ResNet(config) => config.num_classes = num_classes,
-            Self::CifarResNet(config) => config.num_classes = num_classes,
-        }
+        self.architecture_mut().set_num_classes(num_classes);
         self
     }
 
     /// The same for images of another size, in pixels.
-    pub fn with_input_size(self, height: usize, width: usize) -> Self {
-        match self {
-            Self::Mlp(config) => Self::Mlp(MlpConfig { input_size: [height, width], ..config }),
-            Self::LeNet5(config) => Self::LeNet5(LeNet5Config { input_size: [height, width], ..config }),
-            config @ (Self::ResNet(_) | Self::CifarResNet(_)) => config,
+    pub fn with_input_size(mut self, height: usize, width: usize) -> Self {
+        self.architecture_mut().set_input_size([height, width]);
+        self
+    }
+
+    /// One image of the size that the model is made for, filled with zeros.
+    pub(crate) fn example(&self) -> Tensors {
+        let [height, width] = self.architecture().native_size();
+        let values = vec![0.0f32; self.in_channels() * height * width];
+        let shape = [1, self.in_channels(), height, width];
+        Tensors::new().with_data("images", TensorData::new(values, shape))
+    }
+
+    /// Applies the model to `images`; puts out `features` and `logits`.
+    pub(crate) fn run(&self, model: &Classifier, inputs: &Tensors) -> Result<Tensors, InputError> {
+        inputs.only(&["images"])?;
+        let images = inputs.float::<4>("images", &device_of(model))?;
+        inputs.length("images", 1, self.in_channels())?;
+        match self.input_size() {
+            Some([height, width]) => {
+                inputs.length("images", 2, height)?;
+                inputs.length("images", 3, width)?;
+            }
+            None => [2, 3].iter().try_for_each(|&dim| inputs.length_within("images", dim, 1, usize::MAX))?,
         }
+        let features = model.forward_features(images);
+        let logits = model.forward_head(features.clone());
+        Ok(Tensors::new().with("features", features).with("logits", logits))
     }
 }

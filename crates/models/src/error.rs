@@ -50,6 +50,60 @@ pub enum ConfigError {
         /// Shape of the input.
         input: String,
     },
+    /// The preset is of another kind of model.
+    #[error("{name} ({family}) is no image classifier")]
+    NotAClassifier {
+        /// The preset.
+        name: String,
+        /// Its family.
+        family: &'static str,
+    },
+    /// A configuration says nothing of its architecture.
+    #[error("the configuration has neither the key `architecture` nor Hugging Face's `model_type`")]
+    NoArchitecture,
+    /// A configuration is for an architecture that isn't here.
+    #[error("{}", match known.as_slice() {
+        [] => format!("models with `{key}` `{name}` aren't supported"),
+        known => format!("there is no {key} `{name}`, only {}", known.join(", ")),
+    })]
+    UnknownArchitecture {
+        /// The key that names it.
+        key: &'static str,
+        /// Its name.
+        name: String,
+        /// The known names, if they are few enough to help.
+        known: Vec<&'static str>,
+    },
+    /// A configuration has an unknown, missing or wrong field.
+    #[error("the configuration of `{architecture}` is wrong: {reason}")]
+    Malformed {
+        /// The architecture.
+        architecture: String,
+        /// What is wrong, with the field.
+        reason: String,
+    },
+    /// A Hugging Face configuration asks for what isn't here.
+    #[error("`{field}` = {value} isn't supported{}", match *supported { "" => String::new(), known => format!("; only {known} is") })]
+    Unsupported {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What is supported, in words, or nothing.
+        supported: &'static str,
+    },
+    /// Two sizes of a configuration don't go together.
+    #[error("`{field}` ({value}) must be a multiple of `{divisor_field}` ({divisor})")]
+    Indivisible {
+        /// The field whose value is to be divided.
+        field: &'static str,
+        /// Its value.
+        value: usize,
+        /// The field that divides it.
+        divisor_field: &'static str,
+        /// Its value.
+        divisor: usize,
+    },
     /// No preset has the name.
     #[error("there is no model `{name}`; did you mean {}?", nearest.join(", "))]
     UnknownPreset {
@@ -90,5 +144,18 @@ pub(crate) fn check_probability(field: &'static str, value: f64) -> Result<(), C
     match (0.0..1.0).contains(&value) {
         true => Ok(()),
         false => Err(ConfigError::NotAProbability { field, value }),
+    }
+}
+
+/// Checks that one size is a multiple of another.
+pub(crate) fn check_multiple(
+    field: &'static str,
+    value: usize,
+    divisor_field: &'static str,
+    divisor: usize,
+) -> Result<(), ConfigError> {
+    match divisor > 0 && value.is_multiple_of(divisor) {
+        true => Ok(()),
+        false => Err(ConfigError::Indivisible { field, value, divisor_field, divisor }),
     }
 }

@@ -36,6 +36,42 @@ pub enum Interpolation {
 }
 
 impl InputSpec {
+    /// The 8x8 scans of handwritten digits, with their mean and standard deviation.
+    pub fn digits() -> Self {
+        Self::native([8, 8], &[0.3053], &[0.3760])
+    }
+
+    /// MNIST, with the mean and standard deviation of its training images.
+    pub fn mnist() -> Self {
+        Self::native([28, 28], &[0.1307], &[0.3081])
+    }
+
+    /// CIFAR-10, with the means and standard deviations of its training images.
+    pub fn cifar() -> Self {
+        Self::native([32, 32], &[0.4914, 0.4822, 0.4465], &[0.2470, 0.2435, 0.2616])
+    }
+
+    /// ImageNet as torchvision evaluates most of its models on it: the shorter side resized to 256 pixels, then the
+    /// centre of 224 by 224.
+    pub fn imagenet() -> Self {
+        Self {
+            resize_to: Some(256),
+            ..Self::native([224, 224], &[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225])
+        }
+    }
+
+    fn native([height, width]: [usize; 2], mean: &[f32], std: &[f32]) -> Self {
+        Self {
+            channels: mean.len(),
+            height,
+            width,
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+            interpolation: Interpolation::Bilinear,
+            resize_to: None,
+        }
+    }
+
     /// The same for images of another size, which are resized to it at once.
     pub fn with_size(mut self, height: usize, width: usize) -> Self {
         if [height, width] != [self.height, self.width] {

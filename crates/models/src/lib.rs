@@ -11,32 +11,43 @@
 //!
 //! let preset = preset("resnet20")?;
 //! let device = libellus_backend::testing::device();
-//! let model = (preset.build)(10, preset.input.channels).init(&device)?;
+//! let model = preset.classifier()?.config().init(&device)?;
 //! let logits = model.forward(Tensor::zeros([1, 3, 32, 32], &device));
 //! assert_eq!(logits.dims(), [1, 10]);
 //! # Ok::<(), libellus_models::ConfigError>(())
 //! ```
+
+#[macro_use]
+mod enums;
 
 pub mod cifar_resnet;
 pub mod lenet5;
 pub mod mlp;
 pub mod resnet;
 
+mod architecture;
 mod classifier;
+mod config_file;
+mod device;
 mod error;
 mod input;
 mod named;
+mod preset;
 mod registry;
+mod tensors;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use architecture::{Architecture, ImageArchitecture};
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
-pub use classifier::{Classifier, ClassifierConfig};
+pub use device::device_of;
 pub use error::ConfigError;
 pub use input::{InputSpec, Interpolation};
 pub use lenet5::{LeNet5, LeNet5Config};
 pub use mlp::{Mlp, MlpConfig};
-pub use registry::{Preset, preset, presets};
+pub use preset::{ClassifierPreset, Preset, PresetModel, preset, presets};
+pub use registry::{Classifier, ClassifierConfig, Model, ModelConfig};
 pub use resnet::{ResNet, ResNetConfig};
+pub use tensors::{InputError, Tensors};

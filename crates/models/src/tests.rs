@@ -9,8 +9,8 @@ use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 
 use crate::testing::{images, parameter_gradients, scalar};
 use crate::{
-    CifarResNetConfig, Classifier, ClassifierConfig, ConfigError, InputSpec, LeNet5Config, MlpConfig,
-    ResNetConfig, preset, resnet::BlockKind,
+    CifarResNetConfig, Classifier, ClassifierConfig, ClassifierPreset, ConfigError, InputSpec, LeNet5Config,
+    MlpConfig, ResNetConfig, preset, resnet::BlockKind,
 };
 
 /// A tiny model of each architecture, nothing in it left to chance.
@@ -32,6 +32,10 @@ fn dropping() -> Vec<ClassifierConfig> {
         ClassifierConfig::ResNet(ResNetConfig { drop_path: 0.9, ..ResNetConfig::tiny() }),
         ClassifierConfig::CifarResNet(CifarResNetConfig { drop_path: 0.9, ..CifarResNetConfig::tiny() }),
     ]
+}
+
+fn classifier(name: &str) -> &'static ClassifierPreset {
+    preset(name).expect("a preset").classifier().expect("a classifier")
 }
 
 fn init(config: &ClassifierConfig, device: &Device) -> Classifier {
@@ -121,18 +125,8 @@ fn a_saved_and_loaded_model_gives_the_same() {
     let device = device();
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (config, layout) in tiny().into_iter().flat_map(|config| {
-        let family = match config {
-            ClassifierConfig::Mlp(_) => "mlp",
-            ClassifierConfig::LeNet5(_) => "lenet5",
-            ClassifierConfig::ResNet(_) => "resnet18",
-            ClassifierConfig::CifarResNet(_) => "resnet20",
-        };
-        let foreign = preset(family).expect("a preset").layouts;
-        foreign
-            .iter()
-            .chain([&Layout::NATIVE])
-            .map(move |layout| (config.clone(), *layout))
-            .collect::<Vec<_>>()
+        let layouts = config.layouts().into_iter().chain([Layout::NATIVE]);
+        layouts.map(move |layout| (config.clone(), layout)).collect::<Vec<_>>()
     }) {
         let path = folder.path().join("model.safetensors");
         let model = init(&config, &device.clone().autodiff());
@@ -233,13 +227,13 @@ fn what_can_be_left_out_is_left_out() {
     let text =
         "architecture = \"mlp\"\nnum_classes = 10\nin_channels = 1\ninput_size = [8, 8]\nhidden = [128, 128]";
     let config: ClassifierConfig = toml::from_str(text).expect("all that is required");
-    assert_eq!(config, (preset("mlp").expect("a preset").build)(10, 1));
+    assert_eq!(config, classifier("mlp").config());
 }
 
 #[test]
 fn images_must_fit() {
-    let digits = preset("mlp").expect("a preset");
-    let config = (digits.build)(10, 1);
+    let digits = classifier("mlp");
+    let config = digits.config();
     let larger = digits.input.clone().with_size(28, 28);
     let error = config.check_input(&larger).expect_err("another size");
     assert_eq!(
@@ -248,8 +242,8 @@ fn images_must_fit() {
     );
     assert_eq!(config.with_input_size(28, 28).check_input(&larger), Ok(()));
 
-    let resnet = preset("resnet20").expect("a preset");
-    let config = (resnet.build)(10, 3);
+    let resnet = classifier("resnet20");
+    let config = resnet.config();
     assert_eq!(config.check_input(&resnet.input.clone().with_size(61, 17)), Ok(()));
     let grey = InputSpec::with_channels(resnet.input.clone(), 1);
     assert!(matches!(config.check_input(&grey), Err(ConfigError::InputMismatch { .. })));

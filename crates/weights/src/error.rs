@@ -86,6 +86,34 @@ pub enum WeightsError {
     /// The tensors of the file aren't those of the module.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
+    /// No known layout fits the file.
+    #[error("{} fits none of the known layouts{}", path.display(), Nearest(nearest))]
+    Unrecognized {
+        /// The file.
+        path: PathBuf,
+        /// What separates it from each layout, the nearest first.
+        nearest: Vec<Mismatch>,
+    },
+    /// Names and shapes alone can't tell what the file holds.
+    #[error("{} fits both layout `{first}` and layout `{second}`, which read it differently; name one with --layout", path.display())]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// A layout that fits.
+        first: &'static str,
+        /// Another one.
+        second: &'static str,
+    },
+    /// Two tensors that the model holds as one have different values.
+    #[error("{}: `{tensor}` and `{alias}` differ, but the model uses one tensor for both", path.display())]
+    NotTied {
+        /// The file.
+        path: PathBuf,
+        /// Its name of the tensor.
+        tensor: String,
+        /// Its second name.
+        alias: String,
+    },
     /// A pattern of [`LoadOptions::ignore`](crate::LoadOptions::ignore) fits no parameter, so it is likely a
     /// slip.
     #[error("no parameter of the model fits the pattern `{pattern}` of those to leave as they are")]
@@ -159,14 +187,36 @@ impl fmt::Display for Mismatch {
         if self.layout != "native" {
             write!(f, " (read as `{}`)", self.layout)?;
         }
-        let mut lead = ": ";
+        f.write_str(": ")?;
+        self.differences(SHOWN, f)
+    }
+}
+
+/// The nearest layouts and why they don't fit, as the end of a message.
+struct Nearest<'a>(&'a [Mismatch]);
+
+impl fmt::Display for Nearest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mismatch) in self.0.iter().take(2).enumerate() {
+            let lead = if index == 0 { "; nearest is" } else { "; then" };
+            write!(f, "{lead} `{}`: ", mismatch.layout)?;
+            mismatch.differences(2, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Mismatch {
+    /// Each kind of difference with its number and the first names.
+    fn differences(&self, shown: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lead = "";
         let mut list = |title: &str, entries: Vec<String>| -> fmt::Result {
             if entries.is_empty() {
                 return Ok(());
             }
-            write!(f, "{lead}{} {title} ({}", entries.len(), entries[..entries.len().min(SHOWN)].join(", "))?;
-            if entries.len() > SHOWN {
-                write!(f, " and {} more", entries.len() - SHOWN)?;
+            write!(f, "{lead}{} {title} ({}", entries.len(), entries[..entries.len().min(shown)].join(", "))?;
+            if entries.len() > shown {
+                write!(f, " and {} more", entries.len() - shown)?;
             }
             lead = "; ";
             write!(f, ")")

@@ -13,20 +13,21 @@
 //! ```
 //! use libellus_weights::{Layout, Rule};
 //!
-//! static TORCHVISION: Layout = Layout {
-//!     name: "torchvision",
-//!     rules: &[
+//! static TORCHVISION: Layout = Layout::table(
+//!     "torchvision",
+//!     &[
 //!         Rule::Rename { ours: "**.gamma", theirs: "**.weight" },
 //!         Rule::Rename { ours: "**.beta", theirs: "**.bias" },
 //!         Rule::Transpose { ours: "fc.weight" },
 //!         Rule::Drop { theirs: "**.num_batches_tracked" },
 //!     ],
-//! };
+//! );
 //! assert_eq!(TORCHVISION.theirs("layer1.0.bn1.gamma"), "layer1.0.bn1.weight");
 //! ```
 //!
 //! [`write_atomic`] is the one way this project writes a file that must survive a kill.
 
+mod arrange;
 mod atomic;
 mod checkpoint;
 mod error;
@@ -44,7 +45,7 @@ pub use atomic::{sweep_temporary_files, write_atomic};
 pub use checkpoint::{Checkpoint, TensorInfo};
 pub use error::{Mismatch, ShapeMismatch, WeightsError};
 pub use layout::{Layout, Rule};
-pub use load::{LoadOptions, load};
+pub use load::{LoadOptions, load, recognize};
 pub use pattern::matches;
 pub use save::save;
 pub use walk::parameter_ids;

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
 
+use crate::arrange::{RowOrder, concatenate, narrow, reorder_rows, transpose};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Mismatch, ShapeMismatch, WeightsError};
-use crate::layout::{Layout, transpose};
+use crate::layout::{Layout, Placement, Relation};
 use crate::pattern::matches;
+use crate::save::LAYOUT_KEY;
 use crate::walk::{Kind, Path, Slot, settle_running_statistics, slots};
 
 /// What may differ between a checkpoint and the module it is loaded into.
@@ -40,7 +42,7 @@ pub fn load<M: Module>(
             .entered();
     settle_running_statistics(&module);
     let plan = plan(&slots(&module), checkpoint, layout, options)?;
-    let mut loader = Loader { path: Path::default(), checkpoint, layout, plan, error: None };
+    let mut loader = Loader { path: Path::default(), checkpoint, plan, error: None };
     let module = module.map(&mut loader);
     match loader.error {
         Some(error) => Err(error),
@@ -48,8 +50,46 @@ pub fn load<M: Module>(
     }
 }
 
-/// Our name of each parameter to fill -> its name in the file.
-type Plan = BTreeMap<String, String>;
+/// Our name of each parameter to fill -> where its values are.
+type Plan = BTreeMap<String, Source>;
+
+/// Where the values of a parameter are. All names are the file's, prefix included.
+#[derive(PartialEq)]
+struct Source {
+    read: Read,
+    transposed: bool,
+    rope_pairs: Option<usize>,
+    /// Tensors that hold the same once more.
+    aliases: Vec<String>,
+}
+
+#[derive(PartialEq)]
+enum Read {
+    Whole(String),
+    Parts { names: Vec<String>, dim: usize },
+    Range { name: String, dim: usize, start: usize, length: usize },
+}
+
+/// What came of an attempt to find every parameter in the file.
+struct Attempt {
+    plan: Plan,
+    missing: Vec<String>,
+    unexpected: Vec<String>,
+    misshaped: Vec<ShapeMismatch>,
+    wrong_type: Option<WeightsError>,
+}
+
+impl Attempt {
+    fn differences(&self) -> usize {
+        self.missing.len() + self.unexpected.len() + self.misshaped.len()
+    }
+
+    fn mismatch(self, checkpoint: &Checkpoint, layout: &Layout) -> Box<Mismatch> {
+        let Self { missing, unexpected, misshaped, .. } = self;
+        let path = checkpoint.path().to_owned();
+        Box::new(Mismatch { path, layout: layout.name, missing, unexpected, misshaped })
+    }
+}
 
 fn plan(
     slots: &[Slot],
@@ -57,55 +97,168 @@ fn plan(
     layout: &Layout,
     options: &LoadOptions,
 ) -> Result<Plan, WeightsError> {
-    let is_ignored = |name: &str| options.ignore.iter().any(|pattern| matches(pattern, name));
     if let Some(pattern) =
         options.ignore.iter().find(|pattern| !slots.iter().any(|slot| matches(pattern, &slot.name)))
     {
         return Err(WeightsError::UselessPattern { pattern: pattern.clone() });
     }
+    let attempt = attempt(slots, checkpoint, layout, options);
+    match attempt {
+        Attempt { wrong_type: Some(error), .. } if attempt.differences() == 0 => Err(error),
+        attempt if attempt.differences() > 0 => {
+            Err(WeightsError::Mismatch(attempt.mismatch(checkpoint, layout)))
+        }
+        attempt => Ok(attempt.plan),
+    }
+}
 
-    let mut plan = Plan::new();
+fn attempt(slots: &[Slot], checkpoint: &Checkpoint, layout: &Layout, options: &LoadOptions) -> Attempt {
+    let is_ignored = |name: &str| options.ignore.iter().any(|pattern| matches(pattern, name));
+    let placements: Vec<_> = slots.iter().map(|slot| layout.place(&slot.name)).collect();
+    let stored: BTreeMap<&str, Vec<usize>> = slots
+        .iter()
+        .zip(&placements)
+        .map(|(slot, placement)| (slot.name.as_str(), stored_shape(slot, placement)))
+        .collect();
+
     let mut unused: BTreeSet<&str> = checkpoint.names().collect();
-    let (mut missing, mut misshaped) = (Vec::new(), Vec::new());
+    // The name in the file, with or without the layout's prefix; it then counts as used.
+    let mut find = |theirs: &str| -> Option<&str> {
+        let found = layout
+            .with_prefix(theirs)
+            .and_then(|prefixed| checkpoint.info(&prefixed))
+            .or_else(|| checkpoint.info(theirs))?;
+        unused.remove(found.name);
+        Some(found.name)
+    };
+
+    let (mut plan, mut missing, mut misshaped) = (Plan::new(), Vec::new(), Vec::new());
     let mut wrong_type = None;
-    for slot in slots {
-        let theirs = layout.theirs(&slot.name);
-        unused.remove(theirs.as_str());
+    for (slot, placement) in slots.iter().zip(&placements) {
+        let shape = &stored[slot.name.as_str()];
+        let mut wanted: Vec<(&str, Vec<usize>)> = Vec::new();
+        let mut range = (0, 0);
+        match &placement.relation {
+            Relation::Whole(theirs) => wanted.push((theirs, shape.clone())),
+            Relation::Parts { theirs, dim } => {
+                let mut part = shape.clone();
+                if let Some(length) = part.get_mut(*dim) {
+                    *length /= theirs.len().max(1);
+                }
+                wanted.extend(theirs.iter().map(|name| (name.as_str(), part.clone())));
+            }
+            Relation::Member { theirs, dim, ours } => {
+                let lengths: Vec<usize> = ours
+                    .iter()
+                    .map(|name| {
+                        stored.get(name.as_str()).and_then(|shape| shape.get(*dim)).copied().unwrap_or(0)
+                    })
+                    .collect();
+                let place = ours.iter().position(|name| *name == slot.name).unwrap_or(0);
+                range = (lengths[..place].iter().sum(), lengths[place]);
+                let mut whole = shape.clone();
+                if let Some(length) = whole.get_mut(*dim) {
+                    *length = lengths.iter().sum();
+                }
+                wanted.push((theirs, whole));
+            }
+        }
+
+        let found: Vec<Option<&str>> = wanted.iter().map(|(theirs, _)| find(theirs)).collect();
+        let aliases: Vec<String> =
+            placement.aliases.iter().filter_map(|alias| find(&alias.theirs).map(str::to_owned)).collect();
         if is_ignored(&slot.name) {
             continue;
         }
-        let Some(info) = checkpoint.info(&theirs) else {
-            missing.push(slot.name.clone());
-            continue;
+        for ((theirs, expected), found) in wanted.iter().zip(&found) {
+            let ours = match &placement.relation {
+                Relation::Whole(_) => slot.name.clone(),
+                Relation::Parts { .. } | Relation::Member { .. } => format!("{} ({theirs})", slot.name),
+            };
+            let Some(info) = found.and_then(|name| checkpoint.info(name)) else {
+                missing.push(ours);
+                continue;
+            };
+            if info.shape != expected {
+                misshaped.push(ShapeMismatch {
+                    name: ours,
+                    expected: expected.clone(),
+                    found: info.shape.to_vec(),
+                });
+            } else if !fits(slot.kind, info.dtype) {
+                wrong_type.get_or_insert_with(|| WeightsError::ElementType {
+                    path: checkpoint.path().to_owned(),
+                    tensor: info.name.to_owned(),
+                    dtype: info.dtype.to_owned(),
+                    wanted: slot.kind.name(),
+                });
+            }
+        }
+        let names: Vec<String> = found.into_iter().flatten().map(str::to_owned).collect();
+        let Some(name) = names.first().cloned() else { continue };
+        let read = match placement.relation {
+            Relation::Whole(_) => Read::Whole(name),
+            Relation::Parts { dim, .. } => Read::Parts { names, dim },
+            Relation::Member { dim, .. } => Read::Range { name, dim, start: range.0, length: range.1 },
         };
-        let mut expected = slot.shape.clone();
-        if layout.is_transposed(&slot.name) {
-            expected.reverse();
-        }
-        if info.shape != expected {
-            misshaped.push(ShapeMismatch { name: slot.name.clone(), expected, found: info.shape.to_vec() });
-        } else if !fits(slot.kind, info.dtype) {
-            wrong_type.get_or_insert_with(|| WeightsError::ElementType {
-                path: checkpoint.path().to_owned(),
-                tensor: theirs.clone(),
-                dtype: info.dtype.to_owned(),
-                wanted: slot.kind.name(),
-            });
-        }
-        plan.insert(slot.name.clone(), theirs);
+        let Placement { transposed, rope_pairs, .. } = *placement;
+        plan.insert(slot.name.clone(), Source { read, transposed, rope_pairs, aliases });
     }
-    let unexpected: Vec<String> =
-        unused.into_iter().filter(|name| !layout.drops(name)).map(str::to_owned).collect();
+    let unexpected = unused.into_iter().filter(|name| !layout.drops(name)).map(str::to_owned).collect();
+    Attempt { plan, missing, unexpected, misshaped, wrong_type }
+}
 
-    if !(missing.is_empty() && unexpected.is_empty() && misshaped.is_empty()) {
-        let path = checkpoint.path().to_owned();
-        let mismatch = Mismatch { path, layout: layout.name, missing, unexpected, misshaped };
-        return Err(WeightsError::Mismatch(Box::new(mismatch)));
+/// The shape of a parameter in its stored form, before it is cut or joined.
+fn stored_shape(slot: &Slot, placement: &Placement) -> Vec<usize> {
+    let mut shape = slot.shape.clone();
+    if placement.transposed {
+        shape.reverse();
     }
-    match wrong_type {
-        Some(error) => Err(error),
-        None => Ok(plan),
+    shape
+}
+
+/// The one of `layouts` in which `checkpoint` holds the parameters of `module`.
+///
+/// A file that [`save`](crate::save) wrote says its layout. For any other, every layout is tried, and the first that fits
+/// is returned.
+///
+/// # Errors
+/// [`WeightsError::Unrecognized`] if none fits, with what separates the file from the nearest ones;
+/// [`WeightsError::Ambiguous`] if two fit and would read the file differently.
+pub fn recognize<'a, M: Module>(
+    module: &M,
+    checkpoint: &Checkpoint,
+    layouts: &'a [Layout],
+    options: &LoadOptions,
+) -> Result<&'a Layout, WeightsError> {
+    let slots = slots(module);
+    let said = checkpoint.metadata().get(LAYOUT_KEY);
+    let candidates: Vec<&Layout> =
+        match layouts.iter().find(|layout| said.is_some_and(|name| name == layout.name)) {
+            Some(named) => vec![named],
+            None => layouts.iter().collect(),
+        };
+    let mut fitting: Option<(&Layout, Plan)> = None;
+    let mut others = Vec::new();
+    for layout in candidates {
+        let attempt = attempt(&slots, checkpoint, layout, options);
+        if attempt.differences() > 0 {
+            others.push((layout, attempt));
+        } else if let Some((first, plan)) = &fitting {
+            if *plan != attempt.plan {
+                let path = checkpoint.path().to_owned();
+                return Err(WeightsError::Ambiguous { path, first: first.name, second: layout.name });
+            }
+        } else {
+            fitting = Some((layout, attempt.plan));
+        }
     }
+    if let Some((layout, _)) = fitting {
+        return Ok(layout);
+    }
+    others.sort_by_key(|(_, attempt)| attempt.differences());
+    let nearest = others.into_iter().map(|(layout, attempt)| *attempt.mismatch(checkpoint, layout)).collect();
+    Err(WeightsError::Unrecognized { path: checkpoint.path().to_owned(), nearest })
 }
 
 fn fits(kind: Kind, dtype: &str) -> bool {
@@ -120,7 +273,6 @@ fn fits(kind: Kind, dtype: &str) -> bool {
 struct Loader<'a> {
     path: Path,
     checkpoint: &'a Checkpoint,
-    layout: &'a Layout,
     plan: Plan,
     error: Option<WeightsError>,
 }
@@ -131,17 +283,46 @@ impl Loader<'_> {
             return None;
         }
         let ours = self.path.name();
-        let theirs = self.plan.get(&ours)?;
-        match self.checkpoint.tensor(theirs) {
+        match self.read(self.plan.get(&ours)?) {
             Ok(data) => {
                 warn_if_not_finite(&ours, self.checkpoint, &data);
-                Some(if self.layout.is_transposed(&ours) { transpose(data) } else { data })
+                Some(data)
             }
             Err(error) => {
                 self.error = Some(error);
                 None
             }
         }
+    }
+
+    fn read(&self, source: &Source) -> Result<TensorData, WeightsError> {
+        let stored = match &source.read {
+            Read::Whole(name) => self.checkpoint.tensor(name)?,
+            Read::Parts { names, dim } => {
+                let parts =
+                    names.iter().map(|name| self.checkpoint.tensor(name)).collect::<Result<Vec<_>, _>>()?;
+                concatenate(&parts, *dim)
+            }
+            Read::Range { name, dim, start, length } => {
+                narrow(&self.checkpoint.tensor(name)?, *dim, *start, *length)
+            }
+        };
+        for alias in &source.aliases {
+            let other = self.checkpoint.tensor(alias)?;
+            if other.shape() != stored.shape() || other.as_bytes() != stored.as_bytes() {
+                let path = self.checkpoint.path().to_owned();
+                let tensor = match &source.read {
+                    Read::Whole(name) | Read::Range { name, .. } => name.clone(),
+                    Read::Parts { names, .. } => names.join(", "),
+                };
+                return Err(WeightsError::NotTied { path, tensor, alias: alias.clone() });
+            }
+        }
+        let stored = match source.rope_pairs {
+            Some(head_dim) => reorder_rows(stored, head_dim, RowOrder::Halves),
+            None => stored,
+        };
+        Ok(if source.transposed { transpose(stored) } else { stored })
     }
 }
 

@@ -10,13 +10,14 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorInfo as Entry;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+use crate::arrange::{RowOrder, concatenate, narrow, reorder_rows, transpose};
 use crate::atomic::write_atomic;
 use crate::error::WeightsError;
-use crate::layout::{Layout, transpose};
+use crate::layout::{Layout, Placement, Relation};
 use crate::walk::{Path, settle_running_statistics};
 
 /// Writes the parameters and running statistics of `module` to a safetensors file, under the names and in the
-/// shapes of `layout`, with `metadata` in its header.
+/// shapes of `layout`, with `metadata` and the layout's name in its header.
 ///
 /// The write is atomic ([`write_atomic`]), and the same values give the same bytes. Floating-point values are
 /// stored in the precision they are held in.
@@ -35,30 +36,106 @@ pub fn save<M: Module>(
     let mut collector = Collector { path: Path::default(), found: Vec::new() };
     module.visit(&mut collector);
 
-    let mut ours_of: BTreeMap<String, String> = BTreeMap::new();
-    let mut stored = Vec::with_capacity(collector.found.len());
-    for (ours, data) in collector.found {
-        let name = layout.theirs(&ours);
-        if let Some(first) = ours_of.insert(name.clone(), ours.clone()) {
-            return Err(WeightsError::NameClash { layout: layout.name, name, first, second: ours });
-        }
-        let transposed = layout.is_transposed(&ours);
-        if transposed && data.rank() != 2 {
-            let reason =
-                format!("layout `{}` transposes it, but it has {} dimensions", layout.name, data.rank());
-            return Err(WeightsError::Unsavable { tensor: ours, reason });
-        }
-        let dtype = stored_dtype(data.dtype()).ok_or_else(|| WeightsError::Unsavable {
-            tensor: ours,
-            reason: format!("safetensors has no element type {:?}", data.dtype()),
-        })?;
-        stored.push(Stored { name, dtype, data: if transposed { transpose(data) } else { data } });
-    }
+    let mut stored = arrange(collector.found, layout)?;
     // Widest elements first, so that every tensor is aligned to its own.
     stored.sort_by(|left, right| right.dtype.cmp(&left.dtype).then_with(|| left.name.cmp(&right.name)));
 
+    let metadata = &described(metadata, layout);
     write_atomic(path, |file| write(file, &stored, metadata))
         .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
+}
+
+/// Under which key of the metadata the layout's name stands.
+pub(crate) const LAYOUT_KEY: &str = "layout";
+
+/// The metadata with the layout's name added. Hugging Face's library asks for the format besides, which is always that
+/// of PyTorch but in our own layout.
+fn described(metadata: &BTreeMap<String, String>, layout: &Layout) -> BTreeMap<String, String> {
+    let mut metadata = metadata.clone();
+    metadata.insert(LAYOUT_KEY.to_owned(), layout.name.to_owned());
+    if layout.name != Layout::NATIVE.name {
+        metadata.entry("format".to_owned()).or_insert_with(|| "pt".to_owned());
+    }
+    metadata
+}
+
+/// The tensors of a module as they stand in a file of this layout.
+fn arrange(found: Vec<(String, TensorData)>, layout: &Layout) -> Result<Vec<Stored>, WeightsError> {
+    let mut ours_of: BTreeMap<String, String> = BTreeMap::new();
+    let mut stored = Vec::with_capacity(found.len());
+    let mut push = |ours: &str, name: String, data: TensorData| {
+        if let Some(first) = ours_of.insert(name.clone(), ours.to_owned()) {
+            return Err(WeightsError::NameClash {
+                layout: layout.name,
+                name,
+                first,
+                second: ours.to_owned(),
+            });
+        }
+        let dtype = stored_dtype(data.dtype()).ok_or_else(|| WeightsError::Unsavable {
+            tensor: ours.to_owned(),
+            reason: format!("safetensors has no element type {:?}", data.dtype()),
+        })?;
+        stored.push(Stored { name, dtype, data });
+        Ok(())
+    };
+    // Members of a joined tensor, kept until the last of them is there.
+    let mut waiting: BTreeMap<String, BTreeMap<String, TensorData>> = BTreeMap::new();
+    for (ours, data) in found {
+        let placement = layout.place(&ours);
+        let data = stored_form(&ours, data, &placement, layout)?;
+        for alias in placement.aliases.iter().filter(|alias| alias.written) {
+            push(&ours, alias.theirs.clone(), data.clone())?;
+        }
+        match placement.relation {
+            Relation::Whole(name) => push(&ours, name, data)?,
+            Relation::Parts { theirs, dim } => {
+                let length = data.shape().as_slice().get(dim).copied().unwrap_or(0);
+                if !length.is_multiple_of(theirs.len()) {
+                    let reason = format!(
+                        "layout `{}` stores it in {} parts, but it has {length} entries",
+                        layout.name,
+                        theirs.len()
+                    );
+                    return Err(WeightsError::Unsavable { tensor: ours, reason });
+                }
+                let part = length / theirs.len();
+                for (index, name) in theirs.into_iter().enumerate() {
+                    push(&ours, name, narrow(&data, dim, index * part, part))?;
+                }
+            }
+            Relation::Member { theirs, dim, ours: members } => {
+                let there = waiting.entry(theirs.clone()).or_default();
+                there.insert(ours.clone(), data);
+                if there.len() == members.len() {
+                    let parts: Vec<_> = members.iter().filter_map(|member| there.remove(member)).collect();
+                    push(&ours, theirs, concatenate(&parts, dim))?;
+                }
+            }
+        }
+    }
+    Ok(stored)
+}
+
+fn stored_form(
+    ours: &str,
+    data: TensorData,
+    placement: &Placement,
+    layout: &Layout,
+) -> Result<TensorData, WeightsError> {
+    let data = match placement.transposed {
+        true if data.rank() != 2 => {
+            let reason =
+                format!("layout `{}` transposes it, but it has {} dimensions", layout.name, data.rank());
+            return Err(WeightsError::Unsavable { tensor: ours.to_owned(), reason });
+        }
+        true => transpose(data),
+        false => data,
+    };
+    Ok(match placement.rope_pairs {
+        Some(head_dim) => reorder_rows(data, head_dim, RowOrder::Pairs),
+        None => data,
+    })
 }
 
 /// A tensor as it goes into the file.

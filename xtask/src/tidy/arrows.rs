@@ -9,9 +9,9 @@ use super::tree::Tree;
 
 /// The crates, those that know least first: each may use those before it. `apps` stands for all applications, which
 /// never use one another.
-const ORDER: [&str; 12] = [
-    "backend", "kernels", "layers", "losses", "optim", "weights", "models", "data", "train", "apps",
-    "libellus", "cli",
+const ORDER: [&str; 13] = [
+    "backend", "kernels", "layers", "losses", "optim", "weights", "models", "data", "train", "inspect",
+    "apps", "libellus", "cli",
 ];
 
 /// What a crate must not use although the order would let it.

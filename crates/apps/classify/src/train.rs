@@ -57,9 +57,10 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
     let name = options.model.clone().unwrap_or_else(|| suggested_model(side, grey).to_owned());
     let preset = preset(&name)?;
     let channels = sample.channels().count();
-    let size = options.image_size.map_or([preset.input.height, preset.input.width], |size| [size; 2]);
-    let input = preset.input.clone().with_channels(channels).with_size(size[0], size[1]);
-    let config = (preset.build)(parts.classes.len(), channels).with_input_size(size[0], size[1]);
+    let made_for = preset.classifier()?;
+    let size = options.image_size.map_or([made_for.input.height, made_for.input.width], |size| [size; 2]);
+    let input = made_for.input.clone().with_channels(channels).with_size(size[0], size[1]);
+    let config = (made_for.build)(parts.classes.len(), channels).with_input_size(size[0], size[1]);
     config.validate()?;
     config.check_input(&input)?;
 
@@ -276,7 +277,7 @@ fn initial_model(plan: &Plan, device: &Device) -> Result<Classifier, ClassifyErr
     let mut model = plan.description.config.init(device)?.materialize();
     let head = model.head_pattern();
     if let Some(file) = &plan.weights {
-        model = pretrained(model, file, preset(&plan.description.preset)?)?;
+        model = pretrained(model, file, &plan.description.config)?;
     }
     if plan.options.freeze_backbone == Some(true) {
         let head = ParamGroup::from_ids(parameter_ids(&model, head));
@@ -287,11 +288,15 @@ fn initial_model(plan: &Plan, device: &Device) -> Result<Classifier, ClassifyErr
 
 /// The model with the weights of a file, in our layout or in one that the preset knows. A head for another number of
 /// classes stays as it is.
-fn pretrained(model: Classifier, file: &Path, preset: &Preset) -> Result<Classifier, ClassifyError> {
+fn pretrained(
+    model: Classifier,
+    file: &Path,
+    config: &ClassifierConfig,
+) -> Result<Classifier, ClassifyError> {
     let checkpoint = Checkpoint::open(file)?;
     let head = model.head_pattern();
-    let ours = Description::of(&checkpoint)?.is_some() || preset.layouts.is_empty();
-    let foreign: &[Layout] = if ours { &[] } else { preset.layouts };
+    let ours = Description::of(&checkpoint)?.is_some();
+    let foreign = if ours { Vec::new() } else { config.layouts() };
     let mut failure = None;
     for layout in foreign.iter().chain([&Layout::NATIVE]) {
         match load(model.clone(), &checkpoint, layout, &LoadOptions::default()) {

@@ -3,12 +3,11 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Initializer;
-use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{Residual, ResidualConfig, ShapeChange};
-use crate::{Activation, BatchNorm, BatchNormConfig, conv_before_norm};
+use crate::{Activation, BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
 
 /// Two 3x3 convolutions with batch norms beside a shortcut.
 ///

@@ -2,12 +2,11 @@
 
 use burn::module::Module;
 use burn::nn::Identity;
-use burn::nn::conv::Conv2d;
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor, s};
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchNorm, BatchNormConfig, conv_before_norm};
+use crate::{BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
 
 /// How the input of a residual block reaches its sum.
 ///

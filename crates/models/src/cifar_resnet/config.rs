@@ -5,11 +5,12 @@ use libellus_layers::{
     AdaptiveAvgPool2dConfig, BasicBlock, BasicBlockConfig, BatchNormConfig, GammaInit, LinearConfig,
     ShapeChange, conv_before_norm, linear_decay,
 };
+use libellus_weights::Layout;
 use serde::{Deserialize, Serialize};
 
-use super::CifarResNet;
+use super::{CifarResNet, IDELBAYEV};
 use crate::error::{check_probability, check_range, check_width};
-use crate::{ConfigError, named};
+use crate::{ClassifierPreset, ConfigError, ImageArchitecture, InputSpec, Preset, PresetModel, named};
 
 /// The deepest one of the paper.
 const MAX_DEPTH: usize = 1202;
@@ -140,5 +141,63 @@ impl CifarResNetConfig {
             avgpool: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
             fc: LinearConfig::new(4 * self.width, self.num_classes).init(device),
         })
+    }
+}
+
+impl ImageArchitecture for CifarResNetConfig {
+    fn presets() -> Vec<Preset> {
+        let preset = |name, summary, input, build| Preset {
+            name,
+            aliases: &[],
+            family: "CIFAR ResNet",
+            summary,
+            model: PresetModel::Classifier(ClassifierPreset { input, num_classes: 10, build }),
+        };
+        vec![
+            preset(
+                "resnet8_digits",
+                "three residual blocks, for images of 8x8 pixels",
+                InputSpec::digits(),
+                |classes, in_channels| Self { in_channels, ..Self::resnet8_digits(classes) }.into(),
+            ),
+            preset(
+                "resnet8_mnist",
+                "three residual blocks at half the size, for a slow machine",
+                InputSpec::mnist(),
+                |classes, in_channels| Self { in_channels, ..Self::resnet8_mnist(classes) }.into(),
+            ),
+            preset("resnet20", "nine residual blocks", InputSpec::cifar(), |classes, in_channels| {
+                Self { in_channels, ..Self::resnet20(classes) }.into()
+            }),
+            preset("resnet32", "fifteen residual blocks", InputSpec::cifar(), |classes, in_channels| {
+                Self { in_channels, ..Self::resnet32(classes) }.into()
+            }),
+            preset("resnet44", "twenty-one residual blocks", InputSpec::cifar(), |classes, in_channels| {
+                Self { in_channels, ..Self::resnet44(classes) }.into()
+            }),
+            preset("resnet56", "twenty-seven residual blocks", InputSpec::cifar(), |classes, in_channels| {
+                Self { in_channels, ..Self::resnet56(classes) }.into()
+            }),
+        ]
+    }
+
+    fn layouts(&self) -> Vec<Layout> {
+        vec![IDELBAYEV]
+    }
+
+    fn num_classes(&self) -> usize {
+        self.num_classes
+    }
+
+    fn set_num_classes(&mut self, num_classes: usize) {
+        self.num_classes = num_classes;
+    }
+
+    fn in_channels(&self) -> usize {
+        self.in_channels
+    }
+
+    fn native_size(&self) -> [usize; 2] {
+        [32, 32]
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use libellus_layers::trace::tap;
 use libellus_layers::{Activation, AdaptiveAvgPool2d, BasicBlock, BatchNorm, Conv2d, Linear};
 
 /// A residual network for small images: a 3x3 convolution, three stages of basic blocks, global average pooling, and a
@@ -40,7 +41,7 @@ impl CifarResNet {
     /// # Panics
     /// If the images don't have the channels of the configuration.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.fc.forward(self.forward_features(images))
+        self.forward_head(self.forward_features(images))
     }
 
     /// The last stage's maps, averaged over the pixels.
@@ -55,6 +56,18 @@ impl CifarResNet {
         self.avgpool.forward(self.forward_maps(images)).flatten(1, 3)
     }
 
+    /// The logits of features.
+    ///
+    /// # Shapes
+    /// - `features`: `[B, D]`
+    /// - output: `[B, K]`
+    ///
+    /// # Panics
+    /// If the features have another width.
+    pub fn forward_head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.fc.forward(features)
+    }
+
     /// The last stage's maps, a quarter of what the first convolution puts out in height and width, rounded up.
     ///
     /// # Shapes
@@ -65,7 +78,12 @@ impl CifarResNet {
     /// As [`CifarResNet::forward`].
     pub fn forward_maps(&self, images: Tensor<4>) -> Tensor<4> {
         let stem = Activation::Relu.forward(self.bn1.forward(self.conv1.forward(images)));
-        let blocks = self.layer1.iter().chain(&self.layer2).chain(&self.layer3);
-        blocks.fold(stem, |maps, block| block.forward(maps))
+        let stages = [("layer1", &self.layer1), ("layer2", &self.layer2), ("layer3", &self.layer3)];
+        stages.into_iter().fold(stem, |maps, (name, stage)| {
+            stage
+                .iter()
+                .enumerate()
+                .fold(maps, |maps, (index, block)| tap(format_args!("{name}.{index}"), block.forward(maps)))
+        })
     }
 }

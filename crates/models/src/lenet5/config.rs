@@ -1,15 +1,14 @@
 //! Configuration of LeNet-5.
 
 use burn::tensor::Device;
-use libellus_layers::{
-    Activation, AvgPool2dConfig, Conv2dConfig, LinearConfig, MaxPool2dConfig, PaddingConfig2d,
-};
+use libellus_layers::{Activation, AvgPool2dConfig, Conv2dConfig, LinearConfig, MaxPool2dConfig};
+use libellus_weights::Layout;
 use serde::{Deserialize, Serialize};
 
-use super::LeNet5;
 use super::model::Pool;
+use super::{LeNet5, PYTORCH};
 use crate::error::{check_side, check_width};
-use crate::{ConfigError, named};
+use crate::{ClassifierPreset, ConfigError, ImageArchitecture, InputSpec, Preset, PresetModel, named};
 
 /// Configuration of a [`LeNet5`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,9 +89,7 @@ impl LeNet5Config {
         let padding = self.padding();
         let [height, width] = self.features_size();
         Ok(LeNet5 {
-            conv1: Conv2dConfig::new([self.in_channels, 6], [5, 5])
-                .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
-                .init(device),
+            conv1: Conv2dConfig::new([self.in_channels, 6], [5, 5]).with_padding([padding; 2]).init(device),
             conv2: Conv2dConfig::new([6, 16], [5, 5]).init(device),
             pool: match self.pooling {
                 Pooling::Max => Pool::Max(MaxPool2dConfig::new([2, 2]).init()),
@@ -114,5 +111,45 @@ impl LeNet5Config {
     fn features_size(&self) -> [usize; 2] {
         let padded = 2 * self.padding();
         self.input_size.map(|side| ((side + padded).saturating_sub(4) / 2).saturating_sub(4) / 2)
+    }
+}
+
+impl ImageArchitecture for LeNet5Config {
+    fn presets() -> Vec<Preset> {
+        vec![Preset {
+            name: "lenet5",
+            aliases: &[],
+            family: "LeNet-5",
+            summary: "two convolutions and three linear layers, with ReLU and maximum pooling",
+            model: PresetModel::Classifier(ClassifierPreset {
+                input: InputSpec::mnist(),
+                num_classes: 10,
+                build: |classes, in_channels| Self { in_channels, ..Self::mnist(classes) }.into(),
+            }),
+        }]
+    }
+
+    fn layouts(&self) -> Vec<Layout> {
+        vec![PYTORCH]
+    }
+
+    fn num_classes(&self) -> usize {
+        self.num_classes
+    }
+
+    fn set_num_classes(&mut self, num_classes: usize) {
+        self.num_classes = num_classes;
+    }
+
+    fn in_channels(&self) -> usize {
+        self.in_channels
+    }
+
+    fn input_size(&self) -> Option<[usize; 2]> {
+        Some(self.input_size)
+    }
+
+    fn set_input_size(&mut self, size: [usize; 2]) {
+        self.input_size = size;
     }
 }

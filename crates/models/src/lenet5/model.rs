@@ -49,7 +49,7 @@ impl LeNet5 {
     /// # Panics
     /// If the images don't have the channels and the size of the configuration.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.fc3.forward(self.forward_features(images))
+        self.forward_head(self.forward_features(images))
     }
 
     /// What the last hidden layer (F6 in the paper) puts out.
@@ -64,6 +64,18 @@ impl LeNet5 {
         let maps = self.forward_maps(images).flatten(1, 3);
         let hidden = self.activation.forward(self.fc1.forward(maps));
         self.activation.forward(self.fc2.forward(hidden))
+    }
+
+    /// The logits of features.
+    ///
+    /// # Shapes
+    /// - `features`: `[B, D]`
+    /// - output: `[B, K]`
+    ///
+    /// # Panics
+    /// If the features have another width.
+    pub fn forward_head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.fc3.forward(features)
     }
 
     /// The maps after the second subsampling (S4 in the paper), `[B, 16, H', W']`.

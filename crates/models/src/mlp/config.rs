@@ -2,11 +2,12 @@
 
 use burn::tensor::Device;
 use libellus_layers::{Activation, DropoutConfig, LinearConfig};
+use libellus_weights::Layout;
 use serde::{Deserialize, Serialize};
 
-use super::Mlp;
+use super::{Mlp, PYTORCH};
 use crate::error::{check_probability, check_side, check_width};
-use crate::{ConfigError, named};
+use crate::{ClassifierPreset, ConfigError, ImageArchitecture, InputSpec, Preset, PresetModel, named};
 
 /// Configuration of an [`Mlp`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,5 +89,45 @@ impl MlpConfig {
             dropout: DropoutConfig::new(self.dropout).init(),
             head: LinearConfig::new(units, self.num_classes).init(device),
         })
+    }
+}
+
+impl ImageArchitecture for MlpConfig {
+    fn presets() -> Vec<Preset> {
+        vec![Preset {
+            name: "mlp",
+            aliases: &[],
+            family: "MLP",
+            summary: "two hidden layers of 128 units",
+            model: PresetModel::Classifier(ClassifierPreset {
+                input: InputSpec::digits(),
+                num_classes: 10,
+                build: |classes, in_channels| Self { in_channels, ..Self::digits(classes) }.into(),
+            }),
+        }]
+    }
+
+    fn layouts(&self) -> Vec<Layout> {
+        vec![PYTORCH]
+    }
+
+    fn num_classes(&self) -> usize {
+        self.num_classes
+    }
+
+    fn set_num_classes(&mut self, num_classes: usize) {
+        self.num_classes = num_classes;
+    }
+
+    fn in_channels(&self) -> usize {
+        self.in_channels
+    }
+
+    fn input_size(&self) -> Option<[usize; 2]> {
+        Some(self.input_size)
+    }
+
+    fn set_input_size(&mut self, size: [usize; 2]) {
+        self.input_size = size;
     }
 }

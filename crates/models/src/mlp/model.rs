@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use libellus_layers::trace::tap;
 use libellus_layers::{Activation, Dropout, Linear};
 
 /// Linear layers with a nonlinearity and dropout behind each but the last.
@@ -37,7 +38,7 @@ impl Mlp {
     /// # Panics
     /// If the images don't have the channels and the size of the configuration.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.head.forward(self.forward_features(images))
+        self.forward_head(self.forward_features(images))
     }
 
     /// What the last hidden layer puts out, or the pixels if there is none.
@@ -49,8 +50,21 @@ impl Mlp {
     /// # Panics
     /// As [`Mlp::forward`].
     pub fn forward_features(&self, images: Tensor<4>) -> Tensor<2> {
-        self.hidden.iter().fold(images.flatten(1, 3), |features, layer| {
-            self.dropout.forward(self.activation.forward(layer.forward(features)))
+        self.hidden.iter().enumerate().fold(images.flatten(1, 3), |features, (index, layer)| {
+            let hidden = self.activation.forward(layer.forward(features));
+            self.dropout.forward(tap(format_args!("hidden.{index}"), hidden))
         })
+    }
+
+    /// The logits of features.
+    ///
+    /// # Shapes
+    /// - `features`: `[B, D]`
+    /// - output: `[B, K]`
+    ///
+    /// # Panics
+    /// If the features have another width.
+    pub fn forward_head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.head.forward(features)
     }
 }

@@ -5,12 +5,13 @@ use libellus_layers::{
     AdaptiveAvgPool2dConfig, BasicBlockConfig, BatchNormConfig, GammaInit, LinearConfig, MaxPool2dConfig,
     PaddingConfig2d, conv_before_norm, linear_decay,
 };
+use libellus_weights::Layout;
 use serde::{Deserialize, Serialize};
 
-use super::Bottleneck;
 use super::model::{Block, ResNet};
+use super::{Bottleneck, TORCHVISION};
 use crate::error::{check_probability, check_range, check_width};
-use crate::{ConfigError, named};
+use crate::{ClassifierPreset, ConfigError, ImageArchitecture, InputSpec, Preset, PresetModel, named};
 
 /// The most blocks in a stage: four times those of the deepest published network.
 const MAX_BLOCKS: usize = 256;
@@ -182,5 +183,56 @@ impl BlockKind {
             Self::Basic => width,
             Self::Bottleneck => Bottleneck::EXPANSION * width,
         }
+    }
+}
+
+impl ImageArchitecture for ResNetConfig {
+    fn presets() -> Vec<Preset> {
+        let preset = |name, summary, build| Preset {
+            name,
+            aliases: &[],
+            family: "ResNet",
+            summary,
+            model: PresetModel::Classifier(ClassifierPreset {
+                input: InputSpec::imagenet(),
+                num_classes: 1000,
+                build,
+            }),
+        };
+        vec![
+            preset("resnet18", "eight basic blocks, as in torchvision", |classes, in_channels| {
+                Self { in_channels, ..Self::resnet18(classes) }.into()
+            }),
+            preset("resnet34", "sixteen basic blocks, as in torchvision", |classes, in_channels| {
+                Self { in_channels, ..Self::resnet34(classes) }.into()
+            }),
+            preset("resnet50", "sixteen bottleneck blocks, as in torchvision", |classes, in_channels| {
+                Self { in_channels, ..Self::resnet50(classes) }.into()
+            }),
+            preset(
+                "resnet101",
+                "thirty-three bottleneck blocks, as in torchvision",
+                |classes, in_channels| Self { in_channels, ..Self::resnet101(classes) }.into(),
+            ),
+            preset("resnet152", "fifty bottleneck blocks, as in torchvision", |classes, in_channels| {
+                Self { in_channels, ..Self::resnet152(classes) }.into()
+            }),
+        ]
+    }
+
+    fn layouts(&self) -> Vec<Layout> {
+        vec![TORCHVISION]
+    }
+
+    fn num_classes(&self) -> usize {
+        self.num_classes
+    }
+
+    fn set_num_classes(&mut self, num_classes: usize) {
+        self.num_classes = num_classes;
+    }
+
+    fn in_channels(&self) -> usize {
+        self.in_channels
     }
 }

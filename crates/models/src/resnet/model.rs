@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use libellus_layers::trace::tap;
 use libellus_layers::{Activation, AdaptiveAvgPool2d, BasicBlock, BatchNorm, Conv2d, Linear, MaxPool2d};
 
 use super::Bottleneck;
@@ -44,7 +45,7 @@ impl ResNet {
     /// # Panics
     /// If the images don't have the channels of the configuration.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.fc.forward(self.forward_features(images))
+        self.forward_head(self.forward_features(images))
     }
 
     /// The last stage's maps, averaged over the pixels.
@@ -59,6 +60,18 @@ impl ResNet {
         self.avgpool.forward(self.forward_maps(images).layer4).flatten(1, 3)
     }
 
+    /// The logits of features.
+    ///
+    /// # Shapes
+    /// - `features`: `[B, D]`
+    /// - output: `[B, K]`
+    ///
+    /// # Panics
+    /// If the features have another width.
+    pub fn forward_head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.fc.forward(features)
+    }
+
     /// The maps after each stage, for detection and segmentation.
     ///
     /// # Shapes
@@ -68,10 +81,10 @@ impl ResNet {
     /// As [`ResNet::forward`].
     pub fn forward_maps(&self, images: Tensor<4>) -> FeatureMaps {
         let stem = Activation::Relu.forward(self.bn1.forward(self.conv1.forward(images)));
-        let layer1 = run(&self.layer1, self.maxpool.forward(stem));
-        let layer2 = run(&self.layer2, layer1.clone());
-        let layer3 = run(&self.layer3, layer2.clone());
-        let layer4 = run(&self.layer4, layer3.clone());
+        let layer1 = run("layer1", &self.layer1, self.maxpool.forward(stem));
+        let layer2 = run("layer2", &self.layer2, layer1.clone());
+        let layer3 = run("layer3", &self.layer3, layer2.clone());
+        let layer4 = run("layer4", &self.layer4, layer3.clone());
         FeatureMaps { layer1, layer2, layer3, layer4 }
     }
 }
@@ -113,6 +126,9 @@ impl Block {
     }
 }
 
-fn run(stage: &[Block], input: Tensor<4>) -> Tensor<4> {
-    stage.iter().fold(input, |maps, block| block.forward(maps))
+fn run(name: &str, stage: &[Block], input: Tensor<4>) -> Tensor<4> {
+    stage
+        .iter()
+        .enumerate()
+        .fold(input, |maps, (index, block)| tap(format_args!("{name}.{index}"), block.forward(maps)))
 }

@@ -3,9 +3,9 @@
 use libellus_weights::{Layout, Rule};
 
 /// torchvision's `resnet18` to `resnet152`.
-pub const TORCHVISION: Layout = Layout {
-    name: "torchvision",
-    rules: &[
+pub const TORCHVISION: Layout = Layout::table(
+    "torchvision",
+    &[
         Rule::Rename { ours: "**.gamma", theirs: "**.weight" },
         Rule::Rename { ours: "**.beta", theirs: "**.bias" },
         Rule::Rename { ours: "*.*.residual.shortcut.conv.*", theirs: "*.*.downsample.0.*" },
@@ -13,4 +13,4 @@ pub const TORCHVISION: Layout = Layout {
         Rule::Transpose { ours: "fc.weight" },
         Rule::Drop { theirs: "**.num_batches_tracked" },
     ],
-};
+);

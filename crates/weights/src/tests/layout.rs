@@ -5,9 +5,9 @@ use super::*;
 use crate::{Rule, matches};
 
 /// As PyTorch would call and shape the tensors of `Net`.
-static THEIRS: Layout = Layout {
-    name: "theirs",
-    rules: &[
+static THEIRS: Layout = Layout::table(
+    "theirs",
+    &[
         Rule::Rename { ours: "norm.**", theirs: "bn.**" },
         Rule::Rename { ours: "**.gamma", theirs: "**.weight" },
         Rule::Rename { ours: "**.beta", theirs: "**.bias" },
@@ -16,7 +16,7 @@ static THEIRS: Layout = Layout {
         Rule::Transpose { ours: "blocks.*.weight" },
         Rule::Drop { theirs: "**.num_batches_tracked" },
     ],
-};
+);
 
 #[test]
 fn rules_rename_one_after_the_other() {
@@ -56,10 +56,10 @@ fn a_foreign_layout_round_trips() {
 
 #[test]
 fn a_transposed_matrix_is_the_one_a_hand_transposes() {
-    static LINEAR: Layout = Layout {
-        name: "torch",
-        rules: &[Rule::Transpose { ours: "weight" }, Rule::Drop { theirs: "*.num_batches_tracked" }],
-    };
+    static LINEAR: Layout = Layout::table(
+        "torch",
+        &[Rule::Transpose { ours: "weight" }, Rule::Drop { theirs: "*.num_batches_tracked" }],
+    );
     let device = device();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("linear.safetensors");
@@ -80,7 +80,7 @@ fn a_transposed_matrix_is_the_one_a_hand_transposes() {
 #[test]
 fn two_parameters_of_one_name_cannot_be_saved() {
     static CLASH: Layout =
-        Layout { name: "clash", rules: &[Rule::Rename { ours: "**.running_var", theirs: "**.gamma" }] };
+        Layout::table("clash", &[Rule::Rename { ours: "**.running_var", theirs: "**.gamma" }]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clash.safetensors");
     let error = save(&net(&device()), &path, &CLASH, &BTreeMap::new()).unwrap_err();

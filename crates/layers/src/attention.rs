@@ -1,0 +1,143 @@
+//! Scaled dot-product attention: the one function that every architecture's attention goes through.
+//!
+//! Vaswani et al. 2017, *Attention Is All You Need*, arXiv:1706.03762, section 3.2.1. Reference:
+//! `torch.nn.functional.scaled_dot_product_attention`.
+//! Shapes: `B` batch, `H` heads, `G` heads of keys and values, `T` queries, `S` keys, `D` width of a head.
+//!
+//! burn's fused function does the work where it can. It lacks grouped queries and dropout, which are added here.
+//!
+//! *Differences* to PyTorch: a mask says what is hidden rather than what is seen, causality is aligned to the last key
+//! (so that queries which follow a cache see all of it), and a query that sees nothing yields zeros instead of NaN.
+
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, Distribution, Int, Tensor, module};
+
+use crate::trace;
+
+/// How [`attention`] departs from every query seeing every key.
+#[derive(Debug, Clone, Default)]
+pub struct AttentionOptions {
+    /// What scores are multiplied by; `1 / sqrt(D)` if not given.
+    pub scale: Option<f64>,
+    /// Whether the future is hidden.
+    pub causal: Causal,
+    /// True where a key is hidden, `[B or 1, H or 1, T or 1, S]`.
+    pub mask: Option<Tensor<4, Bool>>,
+    /// Probability of an attention weight being dropped under autodiff, in `[0, 1)`.
+    pub dropout: f64,
+}
+
+/// Whether queries see the keys behind them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Causal {
+    /// Every key is seen.
+    #[default]
+    No,
+    /// Query `t` of `T` sees keys up to `t + S - T` of `S`.
+    Yes,
+}
+
+/// `softmax(Q Kᵀ scale) V` for each head, over the keys that a query may see.
+///
+/// # Shapes
+/// - `query`: `[B, H, T, D]`
+/// - `key`, `value`: `[B, G, S, D]`; each serves `H / G` neighbouring heads of queries
+/// - output: `[B, H, T, D]`
+///
+/// # Panics
+/// If shapes don't fit each other, or `G` doesn't divide `H`.
+pub fn attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    options: &AttentionOptions,
+) -> Tensor<4> {
+    let [batch, heads, queries, width] = query.dims();
+    let [_, groups, keys, value_width] = value.dims();
+    assert_eq!(key.dims(), [batch, groups, keys, width], "keys don't fit queries {:?}", query.dims());
+    assert!(groups > 0 && heads.is_multiple_of(groups), "{groups} heads of keys don't divide {heads}");
+    trace::product((batch * heads * queries * keys * (width + value_width)) as u64);
+    if trace::only_shapes() || queries == 0 || keys == 0 {
+        return Tensor::zeros([batch, heads, queries, value_width], &query.device());
+    }
+
+    let [key, value] = [key, value].map(|x| repeat_heads(x, heads / groups));
+    let mask = options.mask.clone().map(|mask| mask.expand([batch, heads, queries, keys]));
+    if options.dropout > 0.0 && query.device().is_autodiff() {
+        return with_dropout(query, key, value, mask, options);
+    }
+    let fused = AttentionModuleOptions {
+        scale: options.scale,
+        softcap: None,
+        is_causal: options.causal == Causal::Yes,
+    };
+    module::attention(query, key, value, mask, None, fused)
+}
+
+/// `[B, G, S, D]` as `[B, G repeats, S, D]`, each head standing next to its copies.
+fn repeat_heads(heads: Tensor<4>, repeats: usize) -> Tensor<4> {
+    if repeats == 1 {
+        return heads;
+    }
+    let [batch, groups, keys, width] = heads.dims();
+    heads.unsqueeze_dim::<5>(2).expand([batch, groups, repeats, keys, width]).reshape([
+        batch,
+        groups * repeats,
+        keys,
+        width,
+    ])
+}
+
+fn with_dropout(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    mask: Option<Tensor<4, Bool>>,
+    options: &AttentionOptions,
+) -> Tensor<4> {
+    let [_, _, queries, width] = query.dims();
+    let keys = key.dims()[2];
+    let device = query.device();
+    let scale = options.scale.unwrap_or_else(|| 1.0 / (width as f64).sqrt());
+    let mut scores = query.matmul(key.transpose()) * scale;
+    let hidden = [mask, (options.causal == Causal::Yes).then(|| future(queries, keys, &device))];
+    for hidden in hidden.into_iter().flatten() {
+        scores = scores.mask_fill(hidden, f32::NEG_INFINITY);
+    }
+    // Kept finite, so that the scores of a query that sees nothing give weights of zero rather than NaN.
+    let largest = scores.clone().max_dim(3).clamp_min(f32::MIN).detach();
+    let weights = (scores - largest).exp();
+    let total = weights.clone().sum_dim(3).clamp_min(f32::MIN_POSITIVE);
+    let weights = weights / total;
+
+    let kept = 1.0 - options.dropout;
+    let drop = Tensor::<4>::random(weights.dims(), Distribution::Bernoulli(kept), &device);
+    (weights * (drop / kept)).matmul(value)
+}
+
+/// True where key `s` is hidden from query `t` because it comes later: `[1, 1, T, S]`.
+fn future(queries: usize, keys: usize, device: &burn::tensor::Device) -> Tensor<4, Bool> {
+    let (first, keys) = (keys as i64 - queries as i64, keys as i64);
+    let last_seen = Tensor::<1, Int>::arange(first..keys, device).reshape([1, 1, queries, 1]);
+    let key = Tensor::<1, Int>::arange(0..keys, device).reshape([1, 1, 1, keys as usize]);
+    last_seen.lower(key)
+}
+
+/// A sequence of vectors as heads: `[B, T, H D]` to `[B, H, T, D]`.
+///
+/// # Panics
+/// If the width isn't a multiple of `n_heads`.
+pub fn split_heads(sequence: Tensor<3>, n_heads: usize) -> Tensor<4> {
+    let [batch, tokens, width] = sequence.dims();
+    assert!(width.is_multiple_of(n_heads), "{n_heads} heads don't divide a width of {width}");
+    sequence.reshape([batch, tokens, n_heads, width / n_heads]).swap_dims(1, 2)
+}
+
+/// Heads as a sequence of vectors: `[B, H, T, D]` to `[B, T, H D]`.
+pub fn merge_heads(heads: Tensor<4>) -> Tensor<3> {
+    let [batch, n_heads, tokens, width] = heads.dims();
+    heads.swap_dims(1, 2).reshape([batch, tokens, n_heads * width])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! The table of embeddings.
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::tensor::{Device, Int, Tensor, module};
+
+use crate::trace;
+
+/// A vector for each of a number of tokens.
+///
+/// The same as burn's layer, which can't be looked on from outside (see [`trace`]).
+#[derive(Module, Debug)]
+pub struct Embedding {
+    /// `[n_embedding, d_model]`.
+    pub weight: Param<Tensor<2>>,
+}
+
+impl Embedding {
+    /// The vectors of the tokens.
+    ///
+    /// # Shapes
+    /// - `tokens`: `[B, T]`, each less than `n_embedding`
+    /// - output: `[B, T, d_model]`
+    ///
+    /// # Panics
+    /// On the CPU, if a token is out of range.
+    pub fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        let [_, d_model] = self.weight.lazy_shape().dims();
+        let [batch, length] = tokens.dims();
+        let device = tokens.device();
+        // What is traced are floating-point tensors; the tokens are passed around it.
+        let like = Tensor::<1>::empty([0], &device);
+        trace::layer("Embedding", &self.weight, like, [batch, length, d_model], 0, |_| {
+            module::embedding(self.weight.val(), tokens)
+        })
+    }
+}
+
+/// Configuration of [`Embedding`].
+#[derive(Config, Debug)]
+pub struct EmbeddingConfig {
+    /// Number of tokens.
+    pub n_embedding: usize,
+    /// Size of each vector.
+    pub d_model: usize,
+    /// What the vectors start with.
+    #[config(default = "Initializer::Normal { mean: 0.0, std: 1.0 }")]
+    pub initializer: Initializer,
+}
+
+impl EmbeddingConfig {
+    /// The table.
+    pub fn init(&self, device: &Device) -> Embedding {
+        Embedding { weight: self.initializer.init([self.n_embedding, self.d_model], device) }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a configuration has to offer so that its architecture can be used by name.
+
+use burn::module::Module;
+use libellus_weights::Layout;
+use serde_json::Value;
+
+use crate::{ConfigError, InputError, Preset, Tensors};
+
+/// The configuration of an image classifier.
+///
+/// Its `init` and `validate` are its own functions; this trait has what the enums over all classifiers need besides.
+pub trait ImageArchitecture {
+    /// The models with names, small ones first.
+    fn presets() -> Vec<Preset>
+    where
+        Self: Sized;
+
+    /// The public checkpoints that it can exchange weights with, besides this project's own.
+    fn layouts(&self) -> Vec<Layout>;
+
+    /// Number of classes `K`.
+    fn num_classes(&self) -> usize;
+
+    /// Takes another number of classes.
+    fn set_num_classes(&mut self, num_classes: usize);
+
+    /// Channels `C` of the images.
+    fn in_channels(&self) -> usize;
+
+    /// Height and width of the images in pixels, where the parameters depend on it.
+    fn input_size(&self) -> Option<[usize; 2]> {
+        None
+    }
+
+    /// Takes images of another size, where the parameters depend on it.
+    fn set_input_size(&mut self, _size: [usize; 2]) {}
+
+    /// Height and width in pixels of the images that it is usually applied to.
+    fn native_size(&self) -> [usize; 2] {
+        self.input_size().unwrap_or([224, 224])
+    }
+
+    /// The configuration that a Hugging Face `config.json` describes; `None` if that is of another architecture.
+    fn from_hugging_face(_config: &Value) -> Option<Result<Self, ConfigError>>
+    where
+        Self: Sized,
+    {
+        None
+    }
+}
+
+/// The configuration of any other architecture.
+pub trait Architecture {
+    /// What it configures.
+    type Model: Module;
+
+    /// The models with names, small ones first.
+    fn presets() -> Vec<Preset>;
+
+    /// The public checkpoints that it can exchange weights with, besides this project's own.
+    fn layouts(&self) -> Vec<Layout>;
+
+    /// A batch of one of the size that the model is made for, filled with zeros.
+    fn example(&self) -> Tensors;
+
+    /// Applies the model to named inputs, in inference mode.
+    ///
+    /// # Errors
+    /// If an input is missing, unknown, or not what the model takes; nothing else may make it panic.
+    fn run(&self, model: &Self::Model, inputs: &Tensors) -> Result<Tensors, InputError>;
+
+    /// The configuration that a Hugging Face `config.json` describes; `None` if that is of another architecture.
+    fn from_hugging_face(_config: &Value) -> Option<Result<Self, ConfigError>>
+    where
+        Self: Sized,
+    {
+        None
+    }
+}
