@@ -35,13 +35,164 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is something else, or its first bytes are damaged.
-    #[error("{} is not a safetensors file: {reason}", path.display())]
+    /// The file is of no format that is read, or its first bytes are damaged.
+    #[error("{} is no checkpoint: it {found}", path.display())]
+    Unrecognised {
+        /// The file.
+        path: PathBuf,
+        /// What it is, or how it begins.
+        found: String,
+    },
+    /// The file is like a safetensors file, but isn't one.
+    #[error("{} is not a safetensors file: {}", path.display(), one_line(reason))]
     NotSafetensors {
         /// The file.
         path: PathBuf,
         /// What gives it away.
         reason: String,
+    },
+    /// The file contradicts the rules of its format.
+    #[error("{} is a damaged {format}: {}", path.display(), one_line(reason))]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        format: FileFormat,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file claims something of a size that can't be, before memory was taken for it.
+    #[error("{}: {} is said to be {claimed}, but can be {limit} at most", path.display(), one_line(what))]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What is too large.
+        what: String,
+        /// What it is said to be, in bytes or pieces.
+        claimed: u64,
+        /// The most that it can be.
+        limit: u64,
+    },
+    /// A part of an archive isn't what was written: a bit flipped on a disk or on the way.
+    #[error("{}: entry `{}` is damaged (its checksum is {found:08x} instead of {expected:08x}); fetch or copy the file again", path.display(), one_line(entry))]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// The entry of the archive.
+        entry: String,
+        /// The checksum (CRC-32) that was written with it.
+        expected: u32,
+        /// The one of what was read.
+        found: u32,
+    },
+    /// A pickle names something that isn't part of a tensor. It was not run; nothing in a checkpoint is.
+    #[error("{}: its pickle asks for `{global}`, which no table of tensors needs; it was not run (save `model.state_dict()` alone, or convert the file to safetensors where you trust it)", path.display())]
+    RefusedGlobal {
+        /// The file.
+        path: PathBuf,
+        /// Module and name, as Python would import it.
+        global: String,
+    },
+    /// A pickle can't be interpreted.
+    #[error("{}: its pickle is wrong at byte {offset}: {problem}", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// Where in the pickle (of an archive) or in the file.
+        offset: u64,
+        /// What is wrong.
+        problem: PickleProblem,
+    },
+    /// A PyTorch file holds no table of tensors.
+    #[error("{} holds no mapping from names to tensors; save `model.state_dict()`", path.display())]
+    NoTensors {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A PyTorch file holds several tables of tensors.
+    #[error("{} holds several mappings from names to tensors: {}; say which one to open", path.display(), list(found))]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// Their keys.
+        found: Vec<String>,
+    },
+    /// There is no such table of tensors in the file.
+    #[error("{} has no mapping of tensors called `{}`{}", path.display(), one_line(part), others(found))]
+    NoSuchPart {
+        /// The file.
+        path: PathBuf,
+        /// The key asked for.
+        part: String,
+        /// Those that there are.
+        found: Vec<String>,
+    },
+    /// A folder holds no checkpoint.
+    #[error("{} is a directory without an index (`*.index.json`) and without `model.safetensors`; name the file in it", path.display())]
+    NoCheckpoint {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder holds several checkpoints.
+    #[error("{} is a directory with several indexes: {}; name one of them", path.display(), list(found))]
+    SeveralIndexes {
+        /// The folder.
+        path: PathBuf,
+        /// Their names.
+        found: Vec<String>,
+    },
+    /// A file of a sharded checkpoint isn't there.
+    #[error("{}: shard `{}`, which holds {tensors} of its tensors, can't be opened: {source}", path.display(), one_line(shard))]
+    MissingShard {
+        /// The index.
+        path: PathBuf,
+        /// The name of the file.
+        shard: String,
+        /// How many tensors are said to be in it.
+        tensors: usize,
+        /// Why it can't be opened.
+        #[source]
+        source: io::Error,
+    },
+    /// An index names a file that may be anywhere.
+    #[error("{}: shard `{}` isn't the name of a file beside the index", path.display(), one_line(shard))]
+    ShardOutside {
+        /// The index.
+        path: PathBuf,
+        /// What it names.
+        shard: String,
+    },
+    /// An index is wrong about a file.
+    #[error("{} says that tensor `{}` is in shard `{}`, but it isn't", path.display(), one_line(tensor), one_line(shard))]
+    NotInShard {
+        /// The index.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Where it should be.
+        shard: String,
+    },
+    /// A file of a sharded checkpoint holds a tensor that the index doesn't know.
+    #[error("{} doesn't list tensor `{}`, which is in its shard `{}`", path.display(), one_line(tensor), one_line(shard))]
+    Unlisted {
+        /// The index.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The file that holds it.
+        shard: String,
+    },
+    /// Two files of a sharded checkpoint hold one tensor.
+    #[error("{}: tensor `{}` is in two shards, `{}` and `{}`", path.display(), one_line(tensor), one_line(first), one_line(second))]
+    InTwoShards {
+        /// The index.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// A file that holds it.
+        first: String,
+        /// Another one.
+        second: String,
     },
     /// The file ends before its last tensor: an interrupted download or copy.
     #[error("{} is cut off: its header promises {expected} bytes, the file has {found}; fetch or copy it again", path.display())]
@@ -54,7 +205,7 @@ pub enum WeightsError {
         found: u64,
     },
     /// The header contradicts itself.
-    #[error("{}: the header is wrong for tensor `{tensor}`: {reason}", path.display())]
+    #[error("{}: the header is wrong for tensor `{}`: {}", path.display(), one_line(tensor), one_line(reason))]
     BadTensor {
         /// The file.
         path: PathBuf,
@@ -64,7 +215,7 @@ pub enum WeightsError {
         reason: String,
     },
     /// There is no such tensor in the file.
-    #[error("{} has no tensor `{tensor}`", path.display())]
+    #[error("{} has no tensor `{}`", path.display(), one_line(tensor))]
     NoSuchTensor {
         /// The file.
         path: PathBuf,
@@ -72,7 +223,7 @@ pub enum WeightsError {
         tensor: String,
     },
     /// The elements of a tensor are of a type that can't become a parameter.
-    #[error("{}: tensor `{tensor}` holds {dtype} elements, which can't be loaded as {wanted}", path.display())]
+    #[error("{}: tensor `{}` holds {dtype} elements, which can't be loaded as {wanted}", path.display(), one_line(tensor))]
     ElementType {
         /// The file.
         path: PathBuf,
@@ -141,6 +292,141 @@ pub enum WeightsError {
         /// Why not.
         reason: String,
     },
+}
+
+/// What a checkpoint can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileFormat {
+    /// Safetensors.
+    Safetensors,
+    /// The index of a sharded checkpoint.
+    Index,
+    /// A ZIP archive, of which it isn't known yet what is in it.
+    Zip,
+    /// What `torch.save` writes.
+    PyTorch,
+    /// What `torch.save` wrote before PyTorch 1.6.
+    LegacyPyTorch,
+    /// One array of NumPy.
+    Npy,
+    /// Several of them.
+    Npz,
+    /// The format of llama.cpp.
+    Gguf,
+}
+
+impl fmt::Display for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Safetensors => "safetensors file",
+            Self::Index => "index of shards",
+            Self::Zip => "ZIP archive",
+            Self::PyTorch => "PyTorch archive",
+            Self::LegacyPyTorch => "PyTorch file",
+            Self::Npy => "NumPy array",
+            Self::Npz => "NumPy archive",
+            Self::Gguf => "GGUF file",
+        })
+    }
+}
+
+/// Why a pickle can't be interpreted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PickleProblem {
+    /// It ends before its last instruction.
+    #[error("it is cut off")]
+    CutOff,
+    /// An instruction that tensors don't need, or that doesn't exist.
+    #[error("instruction {opcode:#04x} isn't known")]
+    UnknownInstruction {
+        /// Its code.
+        opcode: u8,
+    },
+    /// A version of the format that isn't read.
+    #[error("protocol {version} isn't read, only 2 to 5")]
+    Protocol {
+        /// The version.
+        version: u8,
+    },
+    /// An instruction takes more from the stack than is there.
+    #[error("it takes more from its stack than it put there")]
+    StackUnderflow,
+    /// An instruction goes back to a mark that isn't there.
+    #[error("it goes back to a mark that it didn't set")]
+    NoMark,
+    /// A slot of the memo is read before it is written.
+    #[error("it recalls object {slot}, which it hasn't memorised")]
+    EmptyMemo {
+        /// The slot.
+        slot: u32,
+    },
+    /// Marks or dictionaries within each other.
+    #[error("it is nested more than {limit} deep")]
+    TooDeep {
+        /// How deep it may be.
+        limit: usize,
+    },
+    /// A dictionary is part of itself.
+    #[error("a dictionary contains itself")]
+    Cycle,
+    /// A text, or the whole, is longer than what is left of the file or than is allowed.
+    #[error("it claims {claimed} bytes, {left} are left")]
+    TooLong {
+        /// What it claims.
+        claimed: u64,
+        /// What is left.
+        left: u64,
+    },
+    /// It makes more objects than any table of tensors needs.
+    #[error("it makes more than {limit} objects")]
+    TooManyObjects {
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// It takes more steps than any table of tensors needs.
+    #[error("it has more than {limit} instructions")]
+    TooManySteps {
+        /// How many are allowed.
+        limit: u32,
+    },
+    /// A text isn't UTF-8, or there is something else where a text has to be.
+    #[error("there is no text where one has to be")]
+    NotText,
+    /// It calls something that isn't a global.
+    #[error("it calls something that isn't a function")]
+    NotCallable,
+    /// It calls a known global, or uses an instruction, with something else than PyTorch does.
+    #[error("the arguments of {of} aren't what PyTorch writes")]
+    WrongArguments {
+        /// What is called.
+        of: &'static str,
+    },
+    /// It ends with more than one object.
+    #[error("something is left when it ends")]
+    LeftOver,
+}
+
+/// Text from a file, in which nothing moves a terminal's cursor.
+fn one_line(text: &str) -> impl fmt::Display {
+    let is_shown = |c: char| !c.is_control();
+    let escape = |c: char| if is_shown(c) { c.to_string() } else { c.escape_default().to_string() };
+    text.chars().map(escape).collect::<String>()
+}
+
+/// Names, separated by commas.
+fn list(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{}`", one_line(name))).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn others(found: &[String]) -> String {
+    if found.is_empty() { String::new() } else { format!("; there are {}", list(found)) }
 }
 
 /// All differences between a checkpoint and a module. Names are those in the file, except for `missing` and

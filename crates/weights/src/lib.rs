@@ -1,9 +1,24 @@
 //! Reading, verifying and writing checkpoints.
 //!
-//! A checkpoint is a safetensors file: a JSON header that names tensors, then their bytes. [`load`] puts its
-//! tensors into a burn module and [`save`] writes a module's, batch-norm running statistics included. Loading
-//! is strict: every missing, unexpected and mis-shaped tensor is listed by name, in one error, before
-//! anything in the module changes.
+//! A [`Checkpoint`] is an opened file of named tensors. [`load`] puts them into a burn module and [`save`]
+//! writes a module's to a safetensors file, batch-norm running statistics included. Loading is strict: every
+//! missing, unexpected and mis-shaped tensor is listed by name, in one error, before anything in the module
+//! changes.
+//!
+//! # Formats
+//!
+//! The format is recognised by content, not by the name of the file:
+//! - safetensors;
+//! - several files with an index (`*.index.json`), as Hugging Face's libraries write them; [`save_sharded`]
+//!   writes them;
+//! - PyTorch: `torch.save`, present and before 1.6. The one mapping of tensors in the saved object is found;
+//!   `module.` and `_orig_mod.`, if all names begin with it, are left out. The pickle is interpreted by a
+//!   machine that knows tensors and nothing else: whatever else it names is refused, by name, and never run;
+//! - NumPy: `.npz`, compressed or not, and `.npy`;
+//! - GGUF, versions 2 and 3, with Q8_0, Q4_0 and Q4_1.
+//!
+//! Opening reads headers; a tensor is read when it is asked for, straight into the memory where it stays.
+//! Sizes are checked before memory is taken.
 //!
 //! *Names.* A tensor of ours is named by the path of struct fields and indices that leads to it, joined by
 //! dots (`layer1.0.conv1.weight`). The variants of module enums add nothing to it, so that a bare `ResNet`
@@ -31,11 +46,12 @@ mod arrange;
 mod atomic;
 mod checkpoint;
 mod error;
-mod header;
 mod layout;
 mod load;
 mod pattern;
+mod read;
 mod save;
+mod save_sharded;
 mod walk;
 
 #[cfg(test)]
@@ -43,9 +59,10 @@ mod tests;
 
 pub use atomic::{sweep_temporary_files, write_atomic};
 pub use checkpoint::{Checkpoint, TensorInfo};
-pub use error::{Mismatch, ShapeMismatch, WeightsError};
+pub use error::{FileFormat, Mismatch, PickleProblem, ShapeMismatch, WeightsError};
 pub use layout::{Layout, Rule};
 pub use load::{LoadOptions, load, recognize};
 pub use pattern::matches;
 pub use save::save;
+pub use save_sharded::save_sharded;
 pub use walk::parameter_ids;

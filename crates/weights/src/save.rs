@@ -32,6 +32,14 @@ pub fn save<M: Module>(
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), WeightsError> {
     let _span = tracing::info_span!("save_weights", path = %path.display(), layout = layout.name).entered();
+    let stored = stored(module, layout)?;
+    let metadata = &described(metadata, layout);
+    write_atomic(path, |file| write(file, &stored, metadata))
+        .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
+}
+
+/// The tensors of a module under the names and in the shapes of a layout, in the order of the file.
+pub(crate) fn stored<M: Module>(module: &M, layout: &Layout) -> Result<Vec<Stored>, WeightsError> {
     settle_running_statistics(module);
     let mut collector = Collector { path: Path::default(), found: Vec::new() };
     module.visit(&mut collector);
@@ -39,10 +47,7 @@ pub fn save<M: Module>(
     let mut stored = arrange(collector.found, layout)?;
     // Widest elements first, so that every tensor is aligned to its own.
     stored.sort_by(|left, right| right.dtype.cmp(&left.dtype).then_with(|| left.name.cmp(&right.name)));
-
-    let metadata = &described(metadata, layout);
-    write_atomic(path, |file| write(file, &stored, metadata))
-        .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
+    Ok(stored)
 }
 
 /// Under which key of the metadata the layout's name stands.
@@ -50,7 +55,7 @@ pub(crate) const LAYOUT_KEY: &str = "layout";
 
 /// The metadata with the layout's name added. Hugging Face's library asks for the format besides, which is always that
 /// of PyTorch but in our own layout.
-fn described(metadata: &BTreeMap<String, String>, layout: &Layout) -> BTreeMap<String, String> {
+pub(crate) fn described(metadata: &BTreeMap<String, String>, layout: &Layout) -> BTreeMap<String, String> {
     let mut metadata = metadata.clone();
     metadata.insert(LAYOUT_KEY.to_owned(), layout.name.to_owned());
     if layout.name != Layout::NATIVE.name {
@@ -139,13 +144,18 @@ fn stored_form(
 }
 
 /// A tensor as it goes into the file.
-struct Stored {
-    name: String,
+pub(crate) struct Stored {
+    pub(crate) name: String,
     dtype: Dtype,
-    data: TensorData,
+    pub(crate) data: TensorData,
 }
 
-fn write(file: &mut dyn Write, stored: &[Stored], metadata: &BTreeMap<String, String>) -> io::Result<()> {
+/// Writes a safetensors file.
+pub(crate) fn write(
+    file: &mut dyn Write,
+    stored: &[Stored],
+    metadata: &BTreeMap<String, String>,
+) -> io::Result<()> {
     let mut header = serde_json::to_vec(&Header { stored, metadata })?;
     header.resize(header.len().next_multiple_of(8), b' ');
     file.write_all(&(header.len() as u64).to_le_bytes())?;

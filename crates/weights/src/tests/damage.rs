@@ -18,10 +18,10 @@ fn an_empty_file_is_named() {
 #[test]
 fn a_file_of_another_kind_is_named() {
     let png = b"\x89PNG\r\n\x1a\n rest of a picture".to_vec();
-    assert!(matches!(error(png), WeightsError::NotSafetensors { .. }));
-    assert!(matches!(error(b"text".to_vec()), WeightsError::NotSafetensors { .. }));
-    assert!(matches!(error(raw("not json", &[])), WeightsError::NotSafetensors { .. }));
-    assert!(matches!(error(raw("[1, 2]", &[])), WeightsError::NotSafetensors { .. }));
+    assert!(matches!(error(png), WeightsError::Unrecognised { .. }));
+    assert!(matches!(error(b"text".to_vec()), WeightsError::Unrecognised { .. }));
+    assert!(matches!(error(raw("not json", &[])), WeightsError::Unrecognised { .. }));
+    assert!(matches!(error(raw("[1, 2]", &[])), WeightsError::Unrecognised { .. }));
     assert!(matches!(error(raw("{\"a\": \u{0}}", &[])), WeightsError::NotSafetensors { .. }));
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(matches!(error(raw(&deep, &[])), WeightsError::NotSafetensors { .. }));

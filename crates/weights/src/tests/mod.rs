@@ -1,10 +1,16 @@
 //! Tests of this crate, by subject.
 
+mod archive;
 mod atomic;
 mod damage;
+mod gguf;
+mod golden;
 mod layout;
 mod mismatch;
+mod mutated;
+mod numpy;
 mod round_trip;
+mod sharded;
 
 use std::collections::BTreeMap;
 use std::path::Path;

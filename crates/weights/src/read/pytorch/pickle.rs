@@ -1,0 +1,764 @@
+//! A machine for the pickles that PyTorch writes, and for nothing else.
+//!
+//! A pickle is a program for a stack machine that can name any function of Python and call it, which is how a
+//! checkpoint can run code on the computer of who opens it. This machine has no such power. The globals it knows are
+//! the closed list in [`Global`], and what calling one means is written out in [`Machine::call`]: making a tensor's
+//! description out of numbers, or an empty dictionary. Any other global ends the reading, with its name in the error. So
+//! does an instruction it doesn't know.
+//!
+//! What a pickle can cost is bounded too: objects live in one list and refer to each other by number, so that neither
+//! nesting nor cycles can overflow the stack of this process, and their number, that of the steps and the length of the
+//! whole are limited ([`MAX_OBJECTS`], [`MAX_STEPS`], [`MAX_LENGTH`]). Text and bytes are checked against what is left
+//! of the file before memory is taken.
+//!
+//! burn-store reads PyTorch's files too. This reader stands beside it because that one has another purpose: it has no
+//! limits of this kind and doesn't report what it refused by name. And depending on it would change the features with
+//! which burn is built.
+//!
+//! Format: `pickle.py` and `pickletools.py` of CPython, protocols 2 to 5; `torch/_utils.py` and
+//! `torch/serialization.py` of PyTorch for what the globals do.
+
+use std::collections::HashMap;
+
+use crate::error::{PickleProblem, WeightsError};
+use crate::read::data::{Data, DataReader};
+use crate::read::element::Element;
+
+/// Longest pickle, in bytes.
+pub(crate) const MAX_LENGTH: u64 = 1 << 28;
+
+/// Most instructions. A tensor takes about 60.
+pub(crate) const MAX_STEPS: u32 = 1 << 23;
+
+/// Most objects (text, tuples, lists, dictionaries, tensors). A tensor takes about 10.
+pub(crate) const MAX_OBJECTS: usize = 1 << 21;
+
+/// Most marks (beginnings of tuples, lists and dictionaries) that are open at a time.
+pub(crate) const MAX_MARKS: usize = 1000;
+
+/// Most dimensions of a tensor.
+pub(crate) const MAX_RANK: usize = 64;
+
+/// What the stack holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float,
+    Global(Global),
+    Object(Id),
+}
+
+/// The number of an object.
+pub(crate) type Id = u32;
+
+#[derive(Debug)]
+pub(crate) enum Object {
+    Text(Box<str>),
+    /// Raw bytes, which no tensor's description has.
+    Bytes,
+    Tuple(Box<[Value]>),
+    List(Vec<Value>),
+    /// In the order of insertion. Of two entries with one key Python keeps the later one.
+    Dict(Vec<(Value, Value)>),
+    Storage(Storage),
+    Tensor(Tensor),
+}
+
+/// Memory that tensors are views of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Storage {
+    /// The text that names it in the file.
+    pub(crate) key: Id,
+    /// `None` if it is just bytes.
+    pub(crate) element: Option<Element>,
+    /// Elements, or bytes.
+    pub(crate) length: u64,
+}
+
+/// A view of a storage.
+#[derive(Debug, Clone)]
+pub(crate) struct Tensor {
+    pub(crate) storage: Storage,
+    pub(crate) element: Element,
+    /// Its first element.
+    pub(crate) first: u64,
+    pub(crate) shape: Box<[usize]>,
+    pub(crate) strides: Box<[usize]>,
+}
+
+/// All that a pickle may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Global {
+    OrderedDict,
+    RebuildTensor,
+    RebuildTensorV2,
+    RebuildTensorV3,
+    RebuildParameter,
+    RebuildParameterWithState,
+    Storage(Element),
+    UntypedStorage,
+    Dtype(Element),
+    Size,
+    Device,
+}
+
+impl Global {
+    fn of(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("torch._utils", "_rebuild_tensor") => Self::RebuildTensor,
+            ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensorV2,
+            ("torch._utils", "_rebuild_tensor_v3") => Self::RebuildTensorV3,
+            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
+            ("torch._utils", "_rebuild_parameter_with_state") => Self::RebuildParameterWithState,
+            ("torch.storage", "UntypedStorage") => Self::UntypedStorage,
+            ("torch", "Size") => Self::Size,
+            ("torch", "device") => Self::Device,
+            ("torch", "DoubleStorage") => Self::Storage(Element::F64),
+            ("torch", "FloatStorage") => Self::Storage(Element::F32),
+            ("torch", "HalfStorage") => Self::Storage(Element::F16),
+            ("torch", "BFloat16Storage") => Self::Storage(Element::BF16),
+            ("torch", "LongStorage") => Self::Storage(Element::I64),
+            ("torch", "IntStorage") => Self::Storage(Element::I32),
+            ("torch", "ShortStorage") => Self::Storage(Element::I16),
+            ("torch", "CharStorage") => Self::Storage(Element::I8),
+            ("torch", "ByteStorage") => Self::Storage(Element::U8),
+            ("torch", "BoolStorage") => Self::Storage(Element::Bool),
+            ("torch", "float64" | "double") => Self::Dtype(Element::F64),
+            ("torch", "float32" | "float") => Self::Dtype(Element::F32),
+            ("torch", "float16" | "half") => Self::Dtype(Element::F16),
+            ("torch", "bfloat16") => Self::Dtype(Element::BF16),
+            ("torch", "int64" | "long") => Self::Dtype(Element::I64),
+            ("torch", "int32" | "int") => Self::Dtype(Element::I32),
+            ("torch", "int16" | "short") => Self::Dtype(Element::I16),
+            ("torch", "int8") => Self::Dtype(Element::I8),
+            ("torch", "uint64") => Self::Dtype(Element::U64),
+            ("torch", "uint32") => Self::Dtype(Element::U32),
+            ("torch", "uint16") => Self::Dtype(Element::U16),
+            ("torch", "uint8") => Self::Dtype(Element::U8),
+            ("torch", "bool") => Self::Dtype(Element::Bool),
+            _ => return None,
+        })
+    }
+}
+
+/// What a pickle has made: its result, and the objects that this refers to.
+pub(crate) struct Pickled {
+    pub(crate) root: Value,
+    objects: Vec<Object>,
+}
+
+impl Pickled {
+    /// The object that a value stands for, if it does.
+    pub(crate) fn object(&self, value: Value) -> Option<&Object> {
+        match value {
+            Value::Object(id) => self.objects.get(id as usize),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn text(&self, value: Value) -> Option<&str> {
+        match self.object(value)? {
+            Object::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// All storages that it names.
+    pub(crate) fn storages(&self) -> impl Iterator<Item = &Storage> {
+        self.objects.iter().filter_map(|object| match object {
+            Object::Storage(storage) => Some(storage),
+            _ => None,
+        })
+    }
+}
+
+/// Reads the pickle that comes next in `input`.
+pub(crate) fn read(input: &mut Input<'_>) -> Result<Pickled, WeightsError> {
+    Machine { input, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), objects: Vec::new() }.run()
+}
+
+/// The bytes of pickles, one after the other.
+pub(crate) struct Input<'a> {
+    data: &'a Data,
+    reader: DataReader<'a>,
+    buffer: Vec<u8>,
+    next: usize,
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(data: &'a Data) -> Self {
+        Self { data, reader: data.reader(), buffer: Vec::new(), next: 0 }
+    }
+
+    /// Bytes that were taken so far.
+    pub(crate) fn position(&self) -> u64 {
+        self.data.length - self.left()
+    }
+
+    fn left(&self) -> u64 {
+        self.reader.left() + (self.buffer.len() - self.next) as u64
+    }
+
+    fn problem(&self, problem: PickleProblem) -> WeightsError {
+        WeightsError::Pickle { path: self.data.source.path().to_owned(), offset: self.position(), problem }
+    }
+
+    fn byte(&mut self) -> Result<u8, WeightsError> {
+        if self.next == self.buffer.len() {
+            let count = self.reader.left().min(1 << 16) as usize;
+            if count == 0 {
+                return Err(self.problem(PickleProblem::CutOff));
+            }
+            self.buffer.resize(count, 0);
+            self.next = 0;
+            self.reader.read(&mut self.buffer)?;
+        }
+        let byte = self.buffer[self.next];
+        self.next += 1;
+        Ok(byte)
+    }
+
+    fn bytes(&mut self, count: u64) -> Result<Vec<u8>, WeightsError> {
+        if count > self.left() || count > MAX_LENGTH {
+            return Err(self.problem(PickleProblem::TooLong { claimed: count, left: self.left() }));
+        }
+        let count = count as usize;
+        let buffered = count.min(self.buffer.len() - self.next);
+        let mut bytes = vec![0; count];
+        bytes[..buffered].copy_from_slice(&self.buffer[self.next..self.next + buffered]);
+        self.next += buffered;
+        if buffered < count {
+            self.reader.read(&mut bytes[buffered..])?;
+        }
+        Ok(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], WeightsError> {
+        let mut bytes = [0; N];
+        for byte in &mut bytes {
+            *byte = self.byte()?;
+        }
+        Ok(bytes)
+    }
+
+    fn u8(&mut self) -> Result<u64, WeightsError> {
+        self.byte().map(u64::from)
+    }
+
+    fn u32(&mut self) -> Result<u64, WeightsError> {
+        Ok(u32::from_le_bytes(self.array()?).into())
+    }
+
+    fn u64(&mut self) -> Result<u64, WeightsError> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    /// Up to the end of the line, which is taken and left out.
+    fn line(&mut self) -> Result<String, WeightsError> {
+        const MAX: usize = 1000;
+        let mut line = Vec::new();
+        loop {
+            match self.byte()? {
+                b'\n' => break,
+                byte => line.push(byte),
+            }
+            if line.len() > MAX {
+                return Err(self.problem(PickleProblem::NotText));
+            }
+        }
+        String::from_utf8(line).map_err(|_| self.problem(PickleProblem::NotText))
+    }
+}
+
+struct Machine<'a, 'b> {
+    input: &'a mut Input<'b>,
+    stack: Vec<Value>,
+    /// The heights of the stack at open marks.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Value>,
+    objects: Vec<Object>,
+}
+
+type Outcome<T> = Result<T, WeightsError>;
+
+impl Machine<'_, '_> {
+    fn run(mut self) -> Outcome<Pickled> {
+        let start = self.input.position();
+        for _ in 0..MAX_STEPS {
+            if self.input.position() - start > MAX_LENGTH {
+                let left = self.input.left();
+                return Err(self.problem(PickleProblem::TooLong { claimed: MAX_LENGTH, left }));
+            }
+            let opcode = self.input.byte()?;
+            if opcode == b'.' {
+                let root = self.pop()?;
+                return match self.stack.is_empty() && self.marks.is_empty() {
+                    true => Ok(Pickled { root, objects: self.objects }),
+                    false => Err(self.problem(PickleProblem::LeftOver)),
+                };
+            }
+            self.step(opcode)?;
+        }
+        Err(self.problem(PickleProblem::TooManySteps { limit: MAX_STEPS }))
+    }
+
+    fn step(&mut self, opcode: u8) -> Outcome<()> {
+        match opcode {
+            // PROTO, FRAME: nothing depends on them.
+            0x80 => match self.input.byte()? {
+                2..=5 => {}
+                version => return Err(self.problem(PickleProblem::Protocol { version })),
+            },
+            0x95 => {
+                let claimed = self.input.u64()?;
+                if claimed > self.input.left() {
+                    let left = self.input.left();
+                    return Err(self.problem(PickleProblem::TooLong { claimed, left }));
+                }
+            }
+            b'(' => {
+                if self.marks.len() == MAX_MARKS {
+                    return Err(self.problem(PickleProblem::TooDeep { limit: MAX_MARKS }));
+                }
+                self.marks.push(self.stack.len());
+            }
+            b'0' => {
+                self.pop()?;
+            }
+            b'1' => {
+                self.pop_mark()?;
+            }
+            b'2' => {
+                let top = self.pop()?;
+                self.stack.extend([top, top]);
+            }
+            b'N' => self.stack.push(Value::None),
+            0x88 => self.stack.push(Value::Bool(true)),
+            0x89 => self.stack.push(Value::Bool(false)),
+            b'K' => self.number(1)?,
+            b'M' => self.number(2)?,
+            b'J' => {
+                let number = i32::from_le_bytes(self.input.array()?);
+                self.stack.push(Value::Int(number.into()));
+            }
+            0x8a => {
+                let length = self.input.u8()?;
+                self.long(length)?;
+            }
+            0x8b => {
+                let length = self.input.u32()?;
+                self.long(length)?;
+            }
+            b'G' => {
+                self.input.array::<8>()?;
+                self.stack.push(Value::Float);
+            }
+            // SHORT_BINUNICODE, BINUNICODE, BINUNICODE8, and Python 2's SHORT_BINSTRING, BINSTRING.
+            0x8c | b'U' => {
+                let length = self.input.u8()?;
+                self.text(length)?;
+            }
+            b'X' | b'T' => {
+                let length = self.input.u32()?;
+                self.text(length)?;
+            }
+            0x8d => {
+                let length = self.input.u64()?;
+                self.text(length)?;
+            }
+            b'C' => {
+                let length = self.input.u8()?;
+                self.raw(length)?;
+            }
+            b'B' => {
+                let length = self.input.u32()?;
+                self.raw(length)?;
+            }
+            0x8e => {
+                let length = self.input.u64()?;
+                self.raw(length)?;
+            }
+            b')' => self.push(Object::Tuple(Box::default()))?,
+            0x85 => self.tuple_of(1)?,
+            0x86 => self.tuple_of(2)?,
+            0x87 => self.tuple_of(3)?,
+            b't' => {
+                let items = self.pop_mark()?;
+                self.push(Object::Tuple(items.into()))?;
+            }
+            b']' => self.push(Object::List(Vec::new()))?,
+            b'l' => {
+                let items = self.pop_mark()?;
+                self.push(Object::List(items))?;
+            }
+            b'a' => {
+                let item = self.pop()?;
+                self.append(&[item])?;
+            }
+            b'e' => {
+                let items = self.pop_mark()?;
+                self.append(&items)?;
+            }
+            b'}' => self.push(Object::Dict(Vec::new()))?,
+            b'd' => {
+                let items = self.pop_mark()?;
+                self.push(Object::Dict(Vec::new()))?;
+                self.insert(&items)?;
+            }
+            b's' => {
+                let value = self.pop()?;
+                let key = self.pop()?;
+                self.insert(&[key, value])?;
+            }
+            b'u' => {
+                let items = self.pop_mark()?;
+                self.insert(&items)?;
+            }
+            b'c' => {
+                let (module, name) = (self.input.line()?, self.input.line()?);
+                self.global(&module, &name)?;
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let text = |value| self.text_of(value).map(str::to_owned);
+                match text(module).zip(text(name)) {
+                    Some((module, name)) => self.global(&module, &name)?,
+                    None => return Err(self.problem(PickleProblem::NotText)),
+                }
+            }
+            // INST names its class.
+            b'i' => {
+                let (module, name) = (self.input.line()?, self.input.line()?);
+                return Err(self.refused(&module, &name));
+            }
+            // REDUCE, NEWOBJ.
+            b'R' | 0x81 => {
+                let arguments = self.pop()?;
+                let callable = self.pop()?;
+                self.call(callable, arguments)?;
+            }
+            // BUILD sets attributes: a state dictionary's `_metadata`, which nothing here needs.
+            b'b' => {
+                self.pop()?;
+                match self.stack.last().and_then(|top| self.object(*top)) {
+                    Some(Object::Dict(_) | Object::Tensor(_)) => {}
+                    _ => return Err(self.problem(PickleProblem::WrongArguments { of: "BUILD" })),
+                }
+            }
+            b'Q' => {
+                let id = self.pop()?;
+                self.storage(id)?;
+            }
+            b'q' => {
+                let slot = self.input.u8()?;
+                self.remember(slot as u32)?;
+            }
+            b'r' => {
+                let slot = self.input.u32()?;
+                self.remember(slot as u32)?;
+            }
+            0x94 => self.remember(self.memo.len() as u32)?,
+            b'h' => {
+                let slot = self.input.u8()?;
+                self.recall(slot as u32)?;
+            }
+            b'j' => {
+                let slot = self.input.u32()?;
+                self.recall(slot as u32)?;
+            }
+            opcode => return Err(self.problem(PickleProblem::UnknownInstruction { opcode })),
+        }
+        Ok(())
+    }
+
+    fn problem(&self, problem: PickleProblem) -> WeightsError {
+        self.input.problem(problem)
+    }
+
+    fn object(&self, value: Value) -> Option<&Object> {
+        match value {
+            Value::Object(id) => self.objects.get(id as usize),
+            _ => None,
+        }
+    }
+
+    fn text_of(&self, value: Value) -> Option<&str> {
+        match self.object(value)? {
+            Object::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn tuple(&self, value: Value) -> Option<&[Value]> {
+        match self.object(value)? {
+            Object::Tuple(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The lengths or strides of a tensor: a tuple (or list, as old versions have it) of numbers that aren't negative.
+    fn sizes(&self, value: Value) -> Option<Box<[usize]>> {
+        let items: &[Value] = match self.object(value)? {
+            Object::Tuple(items) => items,
+            Object::List(items) => items,
+            _ => return None,
+        };
+        (items.len() <= MAX_RANK).then_some(())?;
+        items.iter().map(|item| size(*item)?.try_into().ok()).collect()
+    }
+
+    fn push(&mut self, object: Object) -> Outcome<()> {
+        if self.objects.len() == MAX_OBJECTS {
+            return Err(self.problem(PickleProblem::TooManyObjects { limit: MAX_OBJECTS }));
+        }
+        self.stack.push(Value::Object(self.objects.len() as Id));
+        self.objects.push(object);
+        Ok(())
+    }
+
+    /// Takes the top, but nothing from below the last mark.
+    fn pop(&mut self) -> Outcome<Value> {
+        if self.marks.last().is_some_and(|&mark| mark == self.stack.len()) {
+            return Err(self.problem(PickleProblem::StackUnderflow));
+        }
+        self.stack.pop().ok_or_else(|| self.problem(PickleProblem::StackUnderflow))
+    }
+
+    fn pop_mark(&mut self) -> Outcome<Vec<Value>> {
+        let mark = self.marks.pop().ok_or_else(|| self.problem(PickleProblem::NoMark))?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn tuple_of(&mut self, count: usize) -> Outcome<()> {
+        let mut items = vec![Value::None; count];
+        for item in items.iter_mut().rev() {
+            *item = self.pop()?;
+        }
+        self.push(Object::Tuple(items.into()))
+    }
+
+    fn number(&mut self, bytes: usize) -> Outcome<()> {
+        let mut number = 0;
+        for index in 0..bytes {
+            number |= i64::from(self.input.byte()?) << (8 * index);
+        }
+        self.stack.push(Value::Int(number));
+        Ok(())
+    }
+
+    /// An integer of any length. One that takes more than 64 bits can't be a size; it is kept as a number that isn't
+    /// one.
+    fn long(&mut self, length: u64) -> Outcome<()> {
+        let bytes = self.input.bytes(length)?;
+        let value = match bytes.len() {
+            0 => Value::Int(0),
+            length @ 1..=8 => {
+                let is_negative = bytes[length - 1] & 0x80 != 0;
+                let mut whole = if is_negative { [0xff; 8] } else { [0; 8] };
+                whole[..length].copy_from_slice(&bytes);
+                Value::Int(i64::from_le_bytes(whole))
+            }
+            _ => Value::Float,
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn text(&mut self, length: u64) -> Outcome<()> {
+        let bytes = self.input.bytes(length)?;
+        let text = String::from_utf8(bytes).map_err(|_| self.problem(PickleProblem::NotText))?;
+        self.push(Object::Text(text.into()))
+    }
+
+    fn raw(&mut self, length: u64) -> Outcome<()> {
+        self.input.bytes(length)?;
+        self.push(Object::Bytes)
+    }
+
+    /// The object at the top, `None` if there is something else.
+    fn top(&mut self) -> Outcome<Option<&mut Object>> {
+        let top = self.pop()?;
+        self.stack.push(top);
+        Ok(match top {
+            Value::Object(id) => self.objects.get_mut(id as usize),
+            _ => None,
+        })
+    }
+
+    fn append(&mut self, items: &[Value]) -> Outcome<()> {
+        match self.top()? {
+            Some(Object::List(list)) => list.extend_from_slice(items),
+            _ => return Err(self.problem(PickleProblem::WrongArguments { of: "APPEND" })),
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, items: &[Value]) -> Outcome<()> {
+        let (pairs, rest) = items.as_chunks::<2>();
+        match self.top()? {
+            Some(Object::Dict(entries)) if rest.is_empty() => {
+                entries.extend(pairs.iter().map(|[key, value]| (*key, *value)));
+            }
+            _ => return Err(self.problem(PickleProblem::WrongArguments { of: "SETITEM" })),
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, slot: u32) -> Outcome<()> {
+        let top = self.pop()?;
+        self.stack.push(top);
+        self.memo.insert(slot, top);
+        Ok(())
+    }
+
+    fn recall(&mut self, slot: u32) -> Outcome<()> {
+        match self.memo.get(&slot) {
+            Some(value) => self.stack.push(*value),
+            None => return Err(self.problem(PickleProblem::EmptyMemo { slot })),
+        }
+        Ok(())
+    }
+
+    fn refused(&self, module: &str, name: &str) -> WeightsError {
+        // It is printed, so it may hold nothing that moves a terminal's cursor.
+        let global = format!("{module}.{name}").escape_debug().to_string();
+        WeightsError::RefusedGlobal { path: self.input.data.source.path().to_owned(), global }
+    }
+
+    fn global(&mut self, module: &str, name: &str) -> Outcome<()> {
+        match Global::of(module, name) {
+            Some(global) => self.stack.push(Value::Global(global)),
+            None => return Err(self.refused(module, name)),
+        }
+        Ok(())
+    }
+
+    /// What the known globals do.
+    fn call(&mut self, callable: Value, arguments: Value) -> Outcome<()> {
+        let Value::Global(global) = callable else {
+            return Err(self.problem(PickleProblem::NotCallable));
+        };
+        let wrong = |of: &'static str| self.problem(PickleProblem::WrongArguments { of });
+        let Some(items) = self.tuple(arguments) else {
+            return Err(wrong("a call"));
+        };
+        match (global, items) {
+            (Global::OrderedDict, []) => self.push(Object::Dict(Vec::new())),
+            // Python 2 passes a list of pairs.
+            (Global::OrderedDict, [pairs]) => {
+                let pairs = self.pairs(*pairs).ok_or_else(|| wrong("OrderedDict"))?;
+                self.push(Object::Dict(pairs))
+            }
+            (Global::RebuildTensor, [storage, first, shape, strides]) => {
+                let tensor = self.tensor(*storage, *first, *shape, *strides, None);
+                self.push(Object::Tensor(tensor.ok_or_else(|| wrong("_rebuild_tensor"))?))
+            }
+            (
+                Global::RebuildTensorV2,
+                [storage, first, shape, strides, _, _] | [storage, first, shape, strides, _, _, _],
+            ) => {
+                let tensor = self.tensor(*storage, *first, *shape, *strides, None);
+                self.push(Object::Tensor(tensor.ok_or_else(|| wrong("_rebuild_tensor_v2"))?))
+            }
+            (
+                Global::RebuildTensorV3,
+                [storage, first, shape, strides, _, _, Value::Global(Global::Dtype(element))]
+                | [storage, first, shape, strides, _, _, Value::Global(Global::Dtype(element)), _],
+            ) => {
+                let tensor = self.tensor(*storage, *first, *shape, *strides, Some(*element));
+                self.push(Object::Tensor(tensor.ok_or_else(|| wrong("_rebuild_tensor_v3"))?))
+            }
+            (Global::RebuildParameter, [data, _, _])
+            | (Global::RebuildParameterWithState, [data, _, _, _]) => {
+                let data = *data;
+                match self.object(data) {
+                    Some(Object::Tensor(_)) => self.stack.push(data),
+                    _ => return Err(wrong("_rebuild_parameter")),
+                }
+                Ok(())
+            }
+            (Global::Size, [sizes]) => {
+                let sizes = *sizes;
+                self.sizes(sizes).ok_or_else(|| wrong("Size"))?;
+                self.stack.push(sizes);
+                Ok(())
+            }
+            // Where a tensor once was doesn't matter.
+            (Global::Device, [_] | [_, _]) => {
+                self.stack.push(Value::None);
+                Ok(())
+            }
+            _ => Err(wrong("a call")),
+        }
+    }
+
+    fn pairs(&self, list: Value) -> Option<Vec<(Value, Value)>> {
+        let Object::List(items) = self.object(list)? else {
+            return None;
+        };
+        let pair = |item: &Value| match self.object(*item)? {
+            Object::Tuple(pair) => pair.first_chunk::<2>().filter(|_| pair.len() == 2).copied(),
+            Object::List(pair) => pair.first_chunk::<2>().filter(|_| pair.len() == 2).copied(),
+            _ => None,
+        };
+        items.iter().map(|item| pair(item).map(|[key, value]| (key, value))).collect()
+    }
+
+    fn tensor(
+        &self,
+        storage: Value,
+        first: Value,
+        shape: Value,
+        strides: Value,
+        element: Option<Element>,
+    ) -> Option<Tensor> {
+        let Object::Storage(storage) = self.object(storage)? else {
+            return None;
+        };
+        Some(Tensor {
+            storage: *storage,
+            // Bytes that nothing gives a type are bytes.
+            element: element.or(storage.element).unwrap_or(Element::U8),
+            first: size(first)?,
+            shape: self.sizes(shape)?,
+            strides: self.sizes(strides)?,
+        })
+    }
+
+    /// Refers to `('storage', type, key, location, length)`, and in old files a sixth item, the part of another storage
+    /// that it is.
+    fn storage(&mut self, id: Value) -> Outcome<()> {
+        let storage = self.tuple(id).and_then(|items| {
+            let (kind, class, key, length) = match items {
+                [kind, class, key, _, length] | [kind, class, key, _, length, Value::None] => {
+                    (*kind, *class, *key, *length)
+                }
+                _ => return None,
+            };
+            let element = match class {
+                Value::Global(Global::Storage(element)) => Some(element),
+                Value::Global(Global::UntypedStorage) => None,
+                _ => return None,
+            };
+            let Value::Object(key_id) = key else {
+                return None;
+            };
+            (self.text_of(kind)? == "storage").then_some(())?;
+            self.text_of(key)?;
+            Some(Storage { key: key_id, element, length: size(length)? })
+        });
+        let storage =
+            storage.ok_or_else(|| self.problem(PickleProblem::WrongArguments { of: "a storage" }))?;
+        self.push(Object::Storage(storage))
+    }
+}
+
+fn size(value: Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => number.try_into().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,80 @@
+//! What loading takes in memory, measured by counting allocations. One test, because all threads share the counter.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::Device;
+use libellus_backend::testing::device;
+use libellus_weights::{Checkpoint, Layout, LoadOptions, load};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Width of the layers, and their number: 28 MB of `f32`.
+const WIDTH: usize = 1000;
+const LAYERS: usize = 7;
+const MODEL: usize = LAYERS * WIDTH * WIDTH * 4;
+
+#[derive(Module, Debug)]
+struct Net {
+    layers: Vec<Linear>,
+}
+
+fn net(device: &Device) -> Net {
+    let linear = LinearConfig::new(WIDTH, WIDTH).with_bias(false);
+    Net { layers: (0..LAYERS).map(|_| linear.init(device)).collect() }
+}
+
+/// A file of zeros, whose tensors have elements of this type and size.
+fn safetensors(path: &Path, dtype: &str, size: usize) {
+    let bytes = WIDTH * WIDTH * size;
+    let tensors: Vec<String> = (0..LAYERS)
+        .map(|index| {
+            let (from, to) = (index * bytes, (index + 1) * bytes);
+            format!(r#""layers.{index}.weight":{{"dtype":"{dtype}","shape":[{WIDTH},{WIDTH}],"data_offsets":[{from},{to}]}}"#)
+        })
+        .collect();
+    let header = format!("{{{}}}", tensors.join(","));
+    let mut file = File::create(path).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.set_len((8 + header.len() + LAYERS * bytes) as u64).unwrap();
+}
+
+fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let result = work();
+    (result, MEMORY.peak_usage() - before)
+}
+
+#[test]
+fn loading_takes_little_more_than_the_model() {
+    let device = device();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net");
+    for (dtype, size) in [("F32", 4), ("F16", 2), ("BF16", 2), ("F64", 8)] {
+        safetensors(&path, dtype, size);
+        let (loaded, peak) = peak_of(|| {
+            let checkpoint = Checkpoint::open(&path).unwrap();
+            load(net(&device), &checkpoint, &Layout::NATIVE, &LoadOptions::default()).unwrap()
+        });
+        assert!(peak > MODEL, "{dtype}: {peak}: it was not measured");
+        assert!(peak < MODEL + MODEL / 5, "{dtype}: {peak} for a model of {MODEL}");
+        drop(loaded);
+    }
+
+    // A matrix in Fortran order is put in order on the way.
+    let header = format!("{{'descr': '<f8', 'fortran_order': True, 'shape': ({WIDTH}, {WIDTH})}}");
+    let mut file = File::create(&path).unwrap();
+    file.write_all(b"\x93NUMPY\x01\x00").unwrap();
+    file.write_all(&(header.len() as u16).to_le_bytes()).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.set_len((10 + header.len() + WIDTH * WIDTH * 8) as u64).unwrap();
+    let (_, peak) = peak_of(|| Checkpoint::open(&path).unwrap().tensor("net").unwrap());
+    assert!(peak < WIDTH * WIDTH * 5, "{peak}");
+}
