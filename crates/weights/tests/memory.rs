@@ -39,10 +39,15 @@ fn safetensors(path: &Path, dtype: &str, size: usize) {
         })
         .collect();
     let header = format!("{{{}}}", tensors.join(","));
-    let mut file = File::create(path).unwrap();
-    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
-    file.write_all(header.as_bytes()).unwrap();
-    file.set_len((8 + header.len() + LAYERS * bytes) as u64).unwrap();
+    let start = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+    sparse(path, &start, LAYERS * bytes);
+}
+
+/// A file that begins like this and goes on with zeros.
+fn sparse(path: &Path, start: &[u8], zeros: usize) {
+    let mut file = File::create(path).expect("a file can be made");
+    file.write_all(start).expect("it can be written");
+    file.set_len((start.len() + zeros) as u64).expect("it can grow");
 }
 
 fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
@@ -70,11 +75,8 @@ fn loading_takes_little_more_than_the_model() {
 
     // A matrix in Fortran order is put in order on the way.
     let header = format!("{{'descr': '<f8', 'fortran_order': True, 'shape': ({WIDTH}, {WIDTH})}}");
-    let mut file = File::create(&path).unwrap();
-    file.write_all(b"\x93NUMPY\x01\x00").unwrap();
-    file.write_all(&(header.len() as u16).to_le_bytes()).unwrap();
-    file.write_all(header.as_bytes()).unwrap();
-    file.set_len((10 + header.len() + WIDTH * WIDTH * 8) as u64).unwrap();
+    let start = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat();
+    sparse(&path, &start, WIDTH * WIDTH * 8);
     let (_, peak) = peak_of(|| Checkpoint::open(&path).unwrap().tensor("net").unwrap());
     assert!(peak < WIDTH * WIDTH * 5, "{peak}");
 }

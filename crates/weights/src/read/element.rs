@@ -1,6 +1,7 @@
 //! Types of elements, and how their bytes become values.
 
 use burn::tensor::{BoolStore, DType};
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
 /// What a file can hold in a tensor. Names are those of safetensors.
@@ -111,7 +112,7 @@ pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
 /// The bytes that `count` elements take, if they fill whole blocks.
 pub(crate) fn byte_size(element: Element, count: usize) -> Option<u64> {
     let (elements, bytes) = element.block()?;
-    (count % elements == 0).then_some(())?;
+    count.is_multiple_of(elements).then_some(())?;
     ((count / elements) as u64).checked_mul(bytes as u64)
 }
 
@@ -151,7 +152,7 @@ impl Value for f32 {
         match (element, order) {
             (Element::F64, Little) => each(bytes.as_chunks().0, values, |b| f64::from_le_bytes(b) as f32),
             (Element::F64, Big) => each(bytes.as_chunks().0, values, |b| f64::from_be_bytes(b) as f32),
-            (Element::F16, Little) => each(bytes.as_chunks().0, values, |b| f16::from_le_bytes(b).to_f32()),
+            (Element::F16, Little) => f16_little(bytes, values),
             (Element::F16, Big) => each(bytes.as_chunks().0, values, |b| f16::from_be_bytes(b).to_f32()),
             (Element::BF16, Little) => each(bytes.as_chunks().0, values, |b| bf16::from_le_bytes(b).to_f32()),
             (Element::BF16, Big) => each(bytes.as_chunks().0, values, |b| bf16::from_be_bytes(b).to_f32()),
@@ -167,6 +168,16 @@ impl Value for f32 {
 fn each<T, const N: usize>(chunks: &[[u8; N]], values: &mut [T], decode: impl Fn([u8; N]) -> T) {
     for (value, chunk) in values.iter_mut().zip(chunks) {
         *value = decode(*chunk);
+    }
+}
+
+/// With the processor's own conversion where it has one and the bytes are as it wants them.
+fn f16_little(bytes: &[u8], values: &mut [f32]) {
+    match bytemuck::try_cast_slice::<u8, u16>(bytes) {
+        Ok(bits) if cfg!(target_endian = "little") && bits.len() == values.len() => {
+            bits.reinterpret_cast::<f16>().convert_to_f32_slice(values);
+        }
+        _ => each(bytes.as_chunks().0, values, |b| f16::from_le_bytes(b).to_f32()),
     }
 }
 

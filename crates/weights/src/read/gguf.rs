@@ -86,7 +86,7 @@ pub(crate) fn open(source: &Arc<Source>) -> Result<Contents, WeightsError> {
             .ok_or_else(|| bad(format!("type {kind} isn't known")))?;
         let count = element_count(&shape).ok_or_else(|| bad(format!("its shape {shape:?} is too large")))?;
         let row = shape.last().copied().unwrap_or(1);
-        if row % kind.elements != 0 {
+        if !row.is_multiple_of(kind.elements) {
             return Err(bad(format!(
                 "its rows of {row} aren't whole blocks of {} {}",
                 kind.elements,
@@ -95,7 +95,7 @@ pub(crate) fn open(source: &Arc<Source>) -> Result<Contents, WeightsError> {
         }
         let bytes = ((count / kind.elements) as u64).checked_mul(kind.bytes as u64);
         let bytes = bytes.ok_or_else(|| bad(format!("its shape {shape:?} is too large")))?;
-        if offset % alignment != 0 {
+        if !offset.is_multiple_of(alignment) {
             return Err(bad(format!("its offset {offset} is no multiple of {alignment}")));
         }
         let end = start.checked_add(offset).and_then(|start| start.checked_add(bytes));

@@ -11,9 +11,12 @@
 //! whole are limited ([`MAX_OBJECTS`], [`MAX_STEPS`], [`MAX_LENGTH`]). Text and bytes are checked against what is left
 //! of the file before memory is taken.
 //!
-//! burn-store reads PyTorch's files too. This reader stands beside it because that one has another purpose: it has no
-//! limits of this kind and doesn't report what it refused by name. And depending on it would change the features with
-//! which burn is built.
+//! burn-store reads PyTorch's files too, through the crate `pytorch-reader`, and runs nothing either. This reader stands
+//! beside it because it computes something else: that one keeps an object that it doesn't know as a placeholder, where
+//! here its name is an error; it reads under one lock, and returns bytes that are then converted in a second buffer,
+//! where here threads don't wait for each other and numbers are converted on the way into the memory where they stay; and
+//! it leaves finding the state dictionary to the caller. Its `zip` would also change with which features this workspace
+//! builds `flate2`.
 //!
 //! Format: `pickle.py` and `pickletools.py` of CPython, protocols 2 to 5; `torch/_utils.py` and
 //! `torch/serialization.py` of PyTorch for what the globals do.
