@@ -59,10 +59,12 @@ mod tests;
 
 pub use atomic::{sweep_temporary_files, write_atomic};
 pub use checkpoint::{Checkpoint, TensorInfo};
-pub use error::{FileFormat, Mismatch, PickleProblem, ShapeMismatch, WeightsError};
+pub use error::{Mismatch, ShapeMismatch, WeightsError};
 pub use layout::{Layout, Rule};
 pub use load::{LoadOptions, load, recognize};
 pub use pattern::matches;
+pub use read::format::FileFormat;
+pub use read::pytorch::problem::PickleProblem;
 pub use save::save;
 pub use save_sharded::save_sharded;
 pub use walk::parameter_ids;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
-use crate::error::{FileFormat, WeightsError};
+use crate::error::WeightsError;
+use crate::read::format::FileFormat;
 use crate::read::source::{Source, Span};
 
 /// Bytes of a file that were checked to lie within it.

@@ -9,12 +9,13 @@
 
 use std::sync::Arc;
 
-use crate::error::{FileFormat, WeightsError};
-use crate::read::Contents;
+use crate::error::WeightsError;
 use crate::read::data::{Data, DataReader};
 use crate::read::element::{ByteOrder, Element, element_count};
+use crate::read::format::FileFormat;
 use crate::read::source::Source;
 use crate::read::tensor::{Located, View};
+use crate::read::{Contents, MAX_TENSORS};
 
 /// Longest key or tensor name, in bytes. The specification says 65535 and 64.
 const MAX_NAME: u64 = 65535;
@@ -48,8 +49,8 @@ pub(crate) fn open(source: &Arc<Source>) -> Result<Contents, WeightsError> {
         return Err(header.damaged(reason));
     }
     // A description has at least a name, a rank, a type and an offset; a pair a key, a type and a value.
-    let tensor_count = header.count(24, "tensors")?;
-    let pair_count = header.count(13, "key-value pairs")?;
+    let tensor_count = header.count(24, MAX_TENSORS as u64, "tensors")?;
+    let pair_count = header.count(13, MAX_TENSORS as u64, "key-value pairs")?;
 
     let mut contents = Contents::default();
     let mut alignment = ALIGNMENT;
@@ -226,9 +227,9 @@ impl<'a> Header<'a> {
     }
 
     /// How many things follow, of which each takes at least `least` bytes.
-    fn count(&mut self, least: u64, what: &str) -> Outcome<u64> {
+    fn count(&mut self, least: u64, most: u64, what: &str) -> Outcome<u64> {
         let claimed = self.u64()?;
-        let limit = self.left() / least;
+        let limit = (self.left() / least).min(most);
         if claimed > limit {
             let (path, what) = (self.data.source.path().to_owned(), format!("the number of its {what}"));
             return Err(WeightsError::TooLarge { path, what, claimed, limit });
@@ -313,7 +314,7 @@ impl<'a> Header<'a> {
             12 => ("f64", 8),
             kind => return Err(self.damaged(format!("type {kind} of a value isn't known"))),
         };
-        let count = self.count(size, "values in an array")?;
+        let count = self.count(size, u64::MAX, "values in an array")?;
         if count <= SHOWN {
             let values: Outcome<Vec<String>> = (0..count).map(|_| self.value(kind, depth + 1)).collect();
             return Ok(format!("[{}]", values?.join(", ")));

@@ -12,6 +12,8 @@ use safetensors::tensor::TensorInfo as Entry;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::read::MAX_TENSORS;
+
 /// Longest header that is read, in bytes, as in the reference implementation.
 pub(crate) const MAX_HEADER: u64 = 100_000_000;
 
@@ -93,6 +95,8 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                 }
             } else if tensors.insert(name.clone(), map.next_value()?).is_some() {
                 return Err(A::Error::custom(format_args!("tensor `{name}` occurs twice")));
+            } else if tensors.len() > MAX_TENSORS {
+                return Err(A::Error::custom(format_args!("it has more than {MAX_TENSORS} tensors")));
             }
         }
         Ok(Header { metadata: metadata.unwrap_or_default(), tensors })

@@ -7,6 +7,7 @@
 
 pub(crate) mod data;
 pub(crate) mod element;
+pub(crate) mod format;
 pub(crate) mod gguf;
 mod header;
 pub(crate) mod numpy;
@@ -21,9 +22,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{FileFormat, WeightsError};
+use crate::error::WeightsError;
+use crate::read::format::FileFormat;
 use crate::read::source::Source;
 use crate::read::tensor::Located;
+
+/// Most tensors of a file. The largest models have some ten thousand, and a description takes a few times more memory
+/// than bytes in the file.
+pub(crate) const MAX_TENSORS: usize = 1 << 18;
 
 /// All tensors of a checkpoint, none of them read yet.
 #[derive(Default)]

@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use crate::error::{FileFormat, WeightsError};
+use crate::error::WeightsError;
 use crate::read::Contents;
 use crate::read::data::Data;
 use crate::read::element::{ByteOrder, Element, element_count};
+use crate::read::format::FileFormat;
 use crate::read::source::Source;
 use crate::read::tensor::{Located, View};
 use crate::read::zip::Archive;

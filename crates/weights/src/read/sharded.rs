@@ -11,8 +11,9 @@ use std::sync::Arc;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::error::{FileFormat, WeightsError};
+use crate::error::WeightsError;
 use crate::read::Contents;
+use crate::read::format::FileFormat;
 use crate::read::source::Source;
 
 /// Longest index that is read, in bytes.

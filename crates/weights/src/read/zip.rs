@@ -8,8 +8,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::error::{FileFormat, WeightsError};
+use crate::error::WeightsError;
+use crate::read::MAX_TENSORS;
 use crate::read::data::{Data, Packed, Packing};
+use crate::read::format::FileFormat;
 use crate::read::source::Source;
 
 /// The entries of an archive, by name.
@@ -196,6 +198,14 @@ fn find_directory(source: &Source) -> Result<Directory, WeightsError> {
     }
     if directory.start.checked_add(directory.size).is_none_or(|end| end > limit) {
         return Err(wrong("its directory is said to lie beyond the file"));
+    }
+    if directory.entries > MAX_TENSORS as u64 {
+        return Err(WeightsError::TooLarge {
+            path: source.path().to_owned(),
+            what: "the number of its entries".into(),
+            claimed: directory.entries,
+            limit: MAX_TENSORS as u64,
+        });
     }
     if directory.entries > directory.size / DIRECTORY_SIZE {
         let Directory { size, entries, .. } = directory;

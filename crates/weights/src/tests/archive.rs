@@ -205,6 +205,13 @@ fn what_a_pickle_may_cost_is_bounded() {
     }
     shared.push(b'.');
     assert!(matches!(error_of(&shared), WeightsError::NoTensors { .. }));
+    // A tensor under very many names.
+    let mut many = [b"\x80\x02", &tensor(6, b"K\x00", b"K\x06\x85", b"K\x01\x85")[..], b"q\x000}("].concat();
+    for index in 0..(1_u32 << 18) + 1 {
+        many.extend([b"X\x06\0\0\0", format!("{index:06x}").as_bytes(), b"h\x00"].concat());
+    }
+    many.extend(b"u.");
+    assert!(matches!(error_of(&many), WeightsError::TooLarge { claimed: 262_145, .. }));
     assert_eq!(problem_of(b"\x80\x02}q\x00X\x01\0\0\0ah\x00s."), Cycle);
 }
 

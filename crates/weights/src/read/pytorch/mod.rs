@@ -5,20 +5,26 @@
 //! number, a version, facts about the machine, the object, the keys of the storages) and then the storages, each with
 //! its length before it. Tensors are views of storages, which several can share.
 
-pub(crate) mod pickle;
+mod input;
+mod object;
+mod pickle;
+pub(crate) mod problem;
 mod state;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::error::{FileFormat, PickleProblem, WeightsError};
+use crate::error::WeightsError;
 use crate::read::Contents;
 use crate::read::data::Data;
 use crate::read::element::{ByteOrder, Element, byte_size, element_count};
+use crate::read::format::FileFormat;
 use crate::read::source::Source;
 use crate::read::tensor::{Located, View};
 use crate::read::zip::Archive;
-use pickle::{Input, Object, Pickled, Tensor, Value};
+use input::Input;
+use object::{Object, Pickled, Tensor, Value};
+use problem::PickleProblem;
 
 /// What `DataParallel` and `torch.compile` put before every name.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
@@ -96,7 +102,7 @@ pub(crate) fn archive(archive: &Archive, part: Option<&str>) -> Result<Contents,
                 data.ok_or_else(|| bad(format!("its storage, entry `{root}data/{key}`, is missing")))?;
             storages.insert(key, data);
         }
-        let located = located(tensor, storages[key].clone(), order).map_err(bad)?;
+        let located = located(&pickled, tensor, storages[key].clone(), order).map_err(bad)?;
         contents.tensors.insert(name, located);
     }
     Ok(contents)
@@ -183,7 +189,7 @@ pub(crate) fn legacy(source: &Arc<Source>, part: Option<&str>) -> Result<Content
         let bad = |reason: String| WeightsError::BadTensor { path: path(), tensor: name.clone(), reason };
         let key = key_of(&pickled, tensor);
         let data = storages.get(key).ok_or_else(|| bad(format!("its storage `{key}` is missing")))?;
-        let located = located(tensor, data.clone(), order).map_err(bad)?;
+        let located = located(&pickled, tensor, data.clone(), order).map_err(bad)?;
         contents.tensors.insert(name, located);
     }
     Ok(contents)
@@ -203,8 +209,10 @@ fn key_of<'a>(pickled: &'a Pickled, tensor: &Tensor) -> &'a str {
 }
 
 /// Compares a tensor with its storage.
-fn located(tensor: &Tensor, data: Data, order: ByteOrder) -> Result<Located, String> {
+fn located(pickled: &Pickled, tensor: &Tensor, data: Data, order: ByteOrder) -> Result<Located, String> {
     let Tensor { storage, element, first, shape, strides } = tensor;
+    let sizes = |value| pickled.sizes(value).ok_or("its shape and strides were changed after it was made");
+    let (shape, strides) = (sizes(*shape)?, sizes(*strides)?);
     let claimed = match storage.element {
         Some(element) => usize::try_from(storage.length).ok().and_then(|length| byte_size(element, length)),
         None => Some(storage.length),
@@ -214,9 +222,9 @@ fn located(tensor: &Tensor, data: Data, order: ByteOrder) -> Result<Located, Str
         return Err(format!("its storage should have {claimed} bytes, it has {}", data.length));
     }
     // Computed first, because a tensor without elements may have any strides.
-    element_count(shape).ok_or_else(|| format!("its shape {shape:?} is too large"))?;
+    element_count(&shape).ok_or_else(|| format!("its shape {shape:?} is too large"))?;
     let (_, size) = element.block().unwrap_or((1, 1));
     let available = data.length / size as u64;
-    let view = View::new(shape, strides, *first, available, data.source.length())?;
-    Ok(Located { shape: shape.to_vec(), element: *element, order, data, view })
+    let view = View::new(&shape, &strides, *first, available, data.source.length())?;
+    Ok(Located { shape, element: *element, order, data, view })
 }

@@ -23,9 +23,11 @@
 
 use std::collections::HashMap;
 
-use crate::error::{PickleProblem, WeightsError};
-use crate::read::data::{Data, DataReader};
+use crate::error::WeightsError;
 use crate::read::element::Element;
+use crate::read::pytorch::input::Input;
+use crate::read::pytorch::object::{Global, Id, Object, Pickled, Storage, Tensor, Value};
+use crate::read::pytorch::problem::PickleProblem;
 
 /// Longest pickle, in bytes.
 pub(crate) const MAX_LENGTH: u64 = 1 << 28;
@@ -39,241 +41,10 @@ pub(crate) const MAX_OBJECTS: usize = 1 << 21;
 /// Most marks (beginnings of tuples, lists and dictionaries) that are open at a time.
 pub(crate) const MAX_MARKS: usize = 1000;
 
-/// Most dimensions of a tensor.
-pub(crate) const MAX_RANK: usize = 64;
-
-/// What the stack holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Value {
-    None,
-    Bool(bool),
-    Int(i64),
-    Float,
-    Global(Global),
-    Object(Id),
-}
-
-/// The number of an object.
-pub(crate) type Id = u32;
-
-#[derive(Debug)]
-pub(crate) enum Object {
-    Text(Box<str>),
-    /// Raw bytes, which no tensor's description has.
-    Bytes,
-    Tuple(Box<[Value]>),
-    List(Vec<Value>),
-    /// In the order of insertion. Of two entries with one key Python keeps the later one.
-    Dict(Vec<(Value, Value)>),
-    Storage(Storage),
-    Tensor(Tensor),
-}
-
-/// Memory that tensors are views of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Storage {
-    /// The text that names it in the file.
-    pub(crate) key: Id,
-    /// `None` if it is just bytes.
-    pub(crate) element: Option<Element>,
-    /// Elements, or bytes.
-    pub(crate) length: u64,
-}
-
-/// A view of a storage.
-#[derive(Debug, Clone)]
-pub(crate) struct Tensor {
-    pub(crate) storage: Storage,
-    pub(crate) element: Element,
-    /// Its first element.
-    pub(crate) first: u64,
-    pub(crate) shape: Box<[usize]>,
-    pub(crate) strides: Box<[usize]>,
-}
-
-/// All that a pickle may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Global {
-    OrderedDict,
-    RebuildTensor,
-    RebuildTensorV2,
-    RebuildTensorV3,
-    RebuildParameter,
-    RebuildParameterWithState,
-    Storage(Element),
-    UntypedStorage,
-    Dtype(Element),
-    Size,
-    Device,
-}
-
-impl Global {
-    fn of(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("torch._utils", "_rebuild_tensor") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensorV2,
-            ("torch._utils", "_rebuild_tensor_v3") => Self::RebuildTensorV3,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch._utils", "_rebuild_parameter_with_state") => Self::RebuildParameterWithState,
-            ("torch.storage", "UntypedStorage") => Self::UntypedStorage,
-            ("torch", "Size") => Self::Size,
-            ("torch", "device") => Self::Device,
-            ("torch", "DoubleStorage") => Self::Storage(Element::F64),
-            ("torch", "FloatStorage") => Self::Storage(Element::F32),
-            ("torch", "HalfStorage") => Self::Storage(Element::F16),
-            ("torch", "BFloat16Storage") => Self::Storage(Element::BF16),
-            ("torch", "LongStorage") => Self::Storage(Element::I64),
-            ("torch", "IntStorage") => Self::Storage(Element::I32),
-            ("torch", "ShortStorage") => Self::Storage(Element::I16),
-            ("torch", "CharStorage") => Self::Storage(Element::I8),
-            ("torch", "ByteStorage") => Self::Storage(Element::U8),
-            ("torch", "BoolStorage") => Self::Storage(Element::Bool),
-            ("torch", "float64" | "double") => Self::Dtype(Element::F64),
-            ("torch", "float32" | "float") => Self::Dtype(Element::F32),
-            ("torch", "float16" | "half") => Self::Dtype(Element::F16),
-            ("torch", "bfloat16") => Self::Dtype(Element::BF16),
-            ("torch", "int64" | "long") => Self::Dtype(Element::I64),
-            ("torch", "int32" | "int") => Self::Dtype(Element::I32),
-            ("torch", "int16" | "short") => Self::Dtype(Element::I16),
-            ("torch", "int8") => Self::Dtype(Element::I8),
-            ("torch", "uint64") => Self::Dtype(Element::U64),
-            ("torch", "uint32") => Self::Dtype(Element::U32),
-            ("torch", "uint16") => Self::Dtype(Element::U16),
-            ("torch", "uint8") => Self::Dtype(Element::U8),
-            ("torch", "bool") => Self::Dtype(Element::Bool),
-            _ => return None,
-        })
-    }
-}
-
-/// What a pickle has made: its result, and the objects that this refers to.
-pub(crate) struct Pickled {
-    pub(crate) root: Value,
-    objects: Vec<Object>,
-}
-
-impl Pickled {
-    /// The object that a value stands for, if it does.
-    pub(crate) fn object(&self, value: Value) -> Option<&Object> {
-        match value {
-            Value::Object(id) => self.objects.get(id as usize),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn text(&self, value: Value) -> Option<&str> {
-        match self.object(value)? {
-            Object::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// All storages that it names.
-    pub(crate) fn storages(&self) -> impl Iterator<Item = &Storage> {
-        self.objects.iter().filter_map(|object| match object {
-            Object::Storage(storage) => Some(storage),
-            _ => None,
-        })
-    }
-}
-
 /// Reads the pickle that comes next in `input`.
 pub(crate) fn read(input: &mut Input<'_>) -> Result<Pickled, WeightsError> {
-    Machine { input, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), objects: Vec::new() }.run()
-}
-
-/// The bytes of pickles, one after the other.
-pub(crate) struct Input<'a> {
-    data: &'a Data,
-    reader: DataReader<'a>,
-    buffer: Vec<u8>,
-    next: usize,
-}
-
-impl<'a> Input<'a> {
-    pub(crate) fn new(data: &'a Data) -> Self {
-        Self { data, reader: data.reader(), buffer: Vec::new(), next: 0 }
-    }
-
-    /// Bytes that were taken so far.
-    pub(crate) fn position(&self) -> u64 {
-        self.data.length - self.left()
-    }
-
-    fn left(&self) -> u64 {
-        self.reader.left() + (self.buffer.len() - self.next) as u64
-    }
-
-    fn problem(&self, problem: PickleProblem) -> WeightsError {
-        WeightsError::Pickle { path: self.data.source.path().to_owned(), offset: self.position(), problem }
-    }
-
-    fn byte(&mut self) -> Result<u8, WeightsError> {
-        if self.next == self.buffer.len() {
-            let count = self.reader.left().min(1 << 16) as usize;
-            if count == 0 {
-                return Err(self.problem(PickleProblem::CutOff));
-            }
-            self.buffer.resize(count, 0);
-            self.next = 0;
-            self.reader.read(&mut self.buffer)?;
-        }
-        let byte = self.buffer[self.next];
-        self.next += 1;
-        Ok(byte)
-    }
-
-    fn bytes(&mut self, count: u64) -> Result<Vec<u8>, WeightsError> {
-        if count > self.left() || count > MAX_LENGTH {
-            return Err(self.problem(PickleProblem::TooLong { claimed: count, left: self.left() }));
-        }
-        let count = count as usize;
-        let buffered = count.min(self.buffer.len() - self.next);
-        let mut bytes = vec![0; count];
-        bytes[..buffered].copy_from_slice(&self.buffer[self.next..self.next + buffered]);
-        self.next += buffered;
-        if buffered < count {
-            self.reader.read(&mut bytes[buffered..])?;
-        }
-        Ok(bytes)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], WeightsError> {
-        let mut bytes = [0; N];
-        for byte in &mut bytes {
-            *byte = self.byte()?;
-        }
-        Ok(bytes)
-    }
-
-    fn u8(&mut self) -> Result<u64, WeightsError> {
-        self.byte().map(u64::from)
-    }
-
-    fn u32(&mut self) -> Result<u64, WeightsError> {
-        Ok(u32::from_le_bytes(self.array()?).into())
-    }
-
-    fn u64(&mut self) -> Result<u64, WeightsError> {
-        Ok(u64::from_le_bytes(self.array()?))
-    }
-
-    /// Up to the end of the line, which is taken and left out.
-    fn line(&mut self) -> Result<String, WeightsError> {
-        const MAX: usize = 1000;
-        let mut line = Vec::new();
-        loop {
-            match self.byte()? {
-                b'\n' => break,
-                byte => line.push(byte),
-            }
-            if line.len() > MAX {
-                return Err(self.problem(PickleProblem::NotText));
-            }
-        }
-        String::from_utf8(line).map_err(|_| self.problem(PickleProblem::NotText))
-    }
+    let made = Pickled { root: Value::None, objects: Vec::new() };
+    Machine { input, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), made }.run()
 }
 
 struct Machine<'a, 'b> {
@@ -282,7 +53,7 @@ struct Machine<'a, 'b> {
     /// The heights of the stack at open marks.
     marks: Vec<usize>,
     memo: HashMap<u32, Value>,
-    objects: Vec<Object>,
+    made: Pickled,
 }
 
 type Outcome<T> = Result<T, WeightsError>;
@@ -299,7 +70,7 @@ impl Machine<'_, '_> {
             if opcode == b'.' {
                 let root = self.pop()?;
                 return match self.stack.is_empty() && self.marks.is_empty() {
-                    true => Ok(Pickled { root, objects: self.objects }),
+                    true => Ok(Pickled { root, ..self.made }),
                     false => Err(self.problem(PickleProblem::LeftOver)),
                 };
             }
@@ -426,7 +197,7 @@ impl Machine<'_, '_> {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let text = |value| self.text_of(value).map(str::to_owned);
+                let text = |value| self.made.text(value).map(str::to_owned);
                 match text(module).zip(text(name)) {
                     Some((module, name)) => self.global(&module, &name)?,
                     None => return Err(self.problem(PickleProblem::NotText)),
@@ -446,7 +217,7 @@ impl Machine<'_, '_> {
             // BUILD sets attributes: a state dictionary's `_metadata`, which nothing here needs.
             b'b' => {
                 self.pop()?;
-                match self.stack.last().and_then(|top| self.object(*top)) {
+                match self.stack.last().and_then(|top| self.made.object(*top)) {
                     Some(Object::Dict(_) | Object::Tensor(_)) => {}
                     _ => return Err(self.problem(PickleProblem::WrongArguments { of: "BUILD" })),
                 }
@@ -481,44 +252,19 @@ impl Machine<'_, '_> {
         self.input.problem(problem)
     }
 
-    fn object(&self, value: Value) -> Option<&Object> {
-        match value {
-            Value::Object(id) => self.objects.get(id as usize),
-            _ => None,
-        }
-    }
-
-    fn text_of(&self, value: Value) -> Option<&str> {
-        match self.object(value)? {
-            Object::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
     fn tuple(&self, value: Value) -> Option<&[Value]> {
-        match self.object(value)? {
+        match self.made.object(value)? {
             Object::Tuple(items) => Some(items),
             _ => None,
         }
     }
 
-    /// The lengths or strides of a tensor: a tuple (or list, as old versions have it) of numbers that aren't negative.
-    fn sizes(&self, value: Value) -> Option<Box<[usize]>> {
-        let items: &[Value] = match self.object(value)? {
-            Object::Tuple(items) => items,
-            Object::List(items) => items,
-            _ => return None,
-        };
-        (items.len() <= MAX_RANK).then_some(())?;
-        items.iter().map(|item| size(*item)?.try_into().ok()).collect()
-    }
-
     fn push(&mut self, object: Object) -> Outcome<()> {
-        if self.objects.len() == MAX_OBJECTS {
+        if self.made.objects.len() == MAX_OBJECTS {
             return Err(self.problem(PickleProblem::TooManyObjects { limit: MAX_OBJECTS }));
         }
-        self.stack.push(Value::Object(self.objects.len() as Id));
-        self.objects.push(object);
+        self.stack.push(Value::Object(self.made.objects.len() as Id));
+        self.made.objects.push(object);
         Ok(())
     }
 
@@ -586,7 +332,7 @@ impl Machine<'_, '_> {
         let top = self.pop()?;
         self.stack.push(top);
         Ok(match top {
-            Value::Object(id) => self.objects.get_mut(id as usize),
+            Value::Object(id) => self.made.objects.get_mut(id as usize),
             _ => None,
         })
     }
@@ -613,6 +359,9 @@ impl Machine<'_, '_> {
     fn remember(&mut self, slot: u32) -> Outcome<()> {
         let top = self.pop()?;
         self.stack.push(top);
+        if self.memo.len() == MAX_OBJECTS {
+            return Err(self.problem(PickleProblem::TooManyObjects { limit: MAX_OBJECTS }));
+        }
         self.memo.insert(slot, top);
         Ok(())
     }
@@ -628,7 +377,7 @@ impl Machine<'_, '_> {
     fn refused(&self, module: &str, name: &str) -> WeightsError {
         // It is printed, so it may hold nothing that moves a terminal's cursor.
         let global = format!("{module}.{name}").escape_debug().to_string();
-        WeightsError::RefusedGlobal { path: self.input.data.source.path().to_owned(), global }
+        WeightsError::RefusedGlobal { path: self.input.path().to_owned(), global }
     }
 
     fn global(&mut self, module: &str, name: &str) -> Outcome<()> {
@@ -677,7 +426,7 @@ impl Machine<'_, '_> {
             (Global::RebuildParameter, [data, _, _])
             | (Global::RebuildParameterWithState, [data, _, _, _]) => {
                 let data = *data;
-                match self.object(data) {
+                match self.made.object(data) {
                     Some(Object::Tensor(_)) => self.stack.push(data),
                     _ => return Err(wrong("_rebuild_parameter")),
                 }
@@ -685,7 +434,7 @@ impl Machine<'_, '_> {
             }
             (Global::Size, [sizes]) => {
                 let sizes = *sizes;
-                self.sizes(sizes).ok_or_else(|| wrong("Size"))?;
+                self.made.sizes(sizes).ok_or_else(|| wrong("Size"))?;
                 self.stack.push(sizes);
                 Ok(())
             }
@@ -699,10 +448,10 @@ impl Machine<'_, '_> {
     }
 
     fn pairs(&self, list: Value) -> Option<Vec<(Value, Value)>> {
-        let Object::List(items) = self.object(list)? else {
+        let Object::List(items) = self.made.object(list)? else {
             return None;
         };
-        let pair = |item: &Value| match self.object(*item)? {
+        let pair = |item: &Value| match self.made.object(*item)? {
             Object::Tuple(pair) => pair.first_chunk::<2>().filter(|_| pair.len() == 2).copied(),
             Object::List(pair) => pair.first_chunk::<2>().filter(|_| pair.len() == 2).copied(),
             _ => None,
@@ -718,16 +467,16 @@ impl Machine<'_, '_> {
         strides: Value,
         element: Option<Element>,
     ) -> Option<Tensor> {
-        let Object::Storage(storage) = self.object(storage)? else {
+        let Object::Storage(storage) = self.made.object(storage)? else {
             return None;
         };
         Some(Tensor {
             storage: *storage,
             // Bytes that nothing gives a type are bytes.
             element: element.or(storage.element).unwrap_or(Element::U8),
-            first: size(first)?,
-            shape: self.sizes(shape)?,
-            strides: self.sizes(strides)?,
+            first: first.size()?,
+            shape: self.made.sizes(shape).map(|_| shape)?,
+            strides: self.made.sizes(strides).map(|_| strides)?,
         })
     }
 
@@ -749,19 +498,12 @@ impl Machine<'_, '_> {
             let Value::Object(key_id) = key else {
                 return None;
             };
-            (self.text_of(kind)? == "storage").then_some(())?;
-            self.text_of(key)?;
-            Some(Storage { key: key_id, element, length: size(length)? })
+            (self.made.text(kind)? == "storage").then_some(())?;
+            self.made.text(key)?;
+            Some(Storage { key: key_id, element, length: length.size()? })
         });
         let storage =
             storage.ok_or_else(|| self.problem(PickleProblem::WrongArguments { of: "a storage" }))?;
         self.push(Object::Storage(storage))
-    }
-}
-
-fn size(value: Value) -> Option<u64> {
-    match value {
-        Value::Int(number) => number.try_into().ok(),
-        _ => None,
     }
 }

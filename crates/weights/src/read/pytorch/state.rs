@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::error::{PickleProblem, WeightsError};
-use crate::read::pytorch::pickle::{Id, Object, Pickled, Tensor, Value};
+use crate::error::WeightsError;
+use crate::read::MAX_TENSORS;
+use crate::read::pytorch::object::{Id, Object, Pickled, Tensor, Value};
+use crate::read::pytorch::problem::PickleProblem;
 
 /// Keys under which training programs keep a model, beside other mappings of tensors.
 const USUAL: [&str; 12] = [
@@ -54,6 +56,14 @@ pub(crate) fn tensors<'a>(
         }
     };
 
+    if chosen.1.len() > MAX_TENSORS {
+        return Err(WeightsError::TooLarge {
+            path: path.to_owned(),
+            what: "the number of its tensors".into(),
+            claimed: chosen.1.len() as u64,
+            limit: MAX_TENSORS as u64,
+        });
+    }
     let mut tensors = Vec::new();
     let mut keys = HashSet::new();
     for (key, value) in chosen.1 {
