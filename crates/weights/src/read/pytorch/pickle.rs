@@ -11,12 +11,12 @@
 //! whole are limited ([`MAX_OBJECTS`], [`MAX_STEPS`], [`MAX_LENGTH`]). Text and bytes are checked against what is left
 //! of the file before memory is taken.
 //!
-//! burn-store reads PyTorch's files too, through the crate `pytorch-reader`, and runs nothing either. This reader stands
-//! beside it because it computes something else: that one keeps an object that it doesn't know as a placeholder, where
-//! here its name is an error; it reads under one lock, and returns bytes that are then converted in a second buffer,
-//! where here threads don't wait for each other and numbers are converted on the way into the memory where they stay; and
-//! it leaves finding the state dictionary to the caller. Its `zip` would also change with which features this workspace
-//! builds `flate2`.
+//! burn-store reads PyTorch's files too, through the crate `pytorch-reader` (0.22.1), which runs nothing either and has
+//! limits of its own. This reader stands beside it because it computes something else: that one keeps an object that it
+//! doesn't know as a placeholder, where here its name is an error; it returns a tensor as the bytes of the file, which a
+//! second buffer would have to be converted into, where here numbers are converted on the way into the memory where they
+//! stay; and it leaves it to the caller to name the state dictionary. Its `zip` would also change the features with which
+//! this workspace builds `flate2`.
 //!
 //! Format: `pickle.py` and `pickletools.py` of CPython, protocols 2 to 5; `torch/_utils.py` and
 //! `torch/serialization.py` of PyTorch for what the globals do.
@@ -32,7 +32,7 @@ use crate::read::pytorch::problem::PickleProblem;
 /// Longest pickle, in bytes.
 pub(crate) const MAX_LENGTH: u64 = 1 << 28;
 
-/// Most instructions. A tensor takes about 60.
+/// Most instructions. A tensor takes about 30.
 pub(crate) const MAX_STEPS: u32 = 1 << 23;
 
 /// Most objects (text, tuples, lists, dictionaries, tensors). A tensor takes about 10.
