@@ -40,6 +40,14 @@ fn pytorch_files_hold_what_pytorch_saved() {
 }
 
 #[test]
+fn shards_hold_what_hugging_faces_library_saved() {
+    let sharded = Checkpoint::open(golden("formats_sharded.safetensors.index.json")).unwrap();
+    assert_holds(&sharded, "formats_torch_expected.safetensors", &[]);
+    assert_eq!(sharded.metadata()["format"], "pt");
+    assert!(sharded.metadata().contains_key("total_size"));
+}
+
+#[test]
 fn element_types_are_those_of_the_file() {
     let checkpoint = Checkpoint::open(golden("formats_state.pt")).unwrap();
     for name in ["f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8", "bool"] {

@@ -1,11 +1,13 @@
 """Checkpoints of every format that is read, and what is in them.
 
-Written with Python 3.11, torch 2.15.0, numpy 2.4.6, safetensors 0.8.0, gguf 0.19.0.
+Written with Python 3.11, torch 2.15.0, numpy 2.4.6, safetensors 0.8.0, gguf 0.19.0, huggingface_hub 2.4.0.
 
 `formats_<library>_expected.safetensors` holds what a reader should find: floating-point tensors of any width as f32,
 everything else as it is, all of them contiguous.
 - `formats_state.pt`, `formats_protocol4.pt`, `formats_nocrc.pt`, `formats_legacy.pt`: one state dictionary, as `torch.save`
   writes it by default, with another pickle protocol, without checksums, and as before version 1.6
+  (whose storages are named after addresses, so that one file differs from run to run)
+- `formats_sharded.safetensors.index.json` and its two files: what of it is contiguous, as Hugging Face's libraries write it
 - `formats_training.pt`: the same below `state_dict`, under the names that wrappers give, beside an optimiser and counters
 - `formats_gan.pt`: two state dictionaries
 - `formats_arrays.npz`, `formats_compressed.npz`, `formats_single.npy`: arrays
@@ -17,6 +19,7 @@ import pathlib
 import gguf
 import numpy as np
 import torch
+from huggingface_hub import save_torch_state_dict
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
@@ -72,6 +75,13 @@ def torch_files():
     torch.save(state, HERE / "formats_nocrc.pt")
     torch.serialization.set_crc32_options(True)
     save_file({name: plain(tensor) for name, tensor in state.items()}, HERE / "formats_torch_expected.safetensors")
+
+    save_torch_state_dict(
+        {name: plain(tensor) for name, tensor in state.items()},
+        HERE,
+        filename_pattern="formats_sharded{suffix}.safetensors",
+        max_shard_size=1000,
+    )
 
     wrapped = {f"module._orig_mod.{name}": tensor for name, tensor in state.items()}
     training = {
