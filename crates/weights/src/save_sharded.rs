@@ -12,7 +12,7 @@ use crate::atomic::write_atomic;
 use crate::error::WeightsError;
 use crate::layout::Layout;
 use crate::read::sharded::ONLY_FILE;
-use crate::save::{Stored, stored, write};
+use crate::save::{Stored, described, stored, write};
 
 /// The index of the files that [`save_sharded`] writes.
 const INDEX: &str = "model.safetensors.index.json";
@@ -38,6 +38,7 @@ pub fn save_sharded<M: Module>(
     let _span =
         tracing::info_span!("save_weights", path = %folder.display(), layout = layout.name, max_shard_bytes)
             .entered();
+    let metadata = &described(metadata, layout);
     let mut shards: Vec<Vec<Stored>> = Vec::new();
     let mut room = 0;
     let mut total = 0;
