@@ -35,6 +35,27 @@ impl Embedding {
             module::embedding(self.weight.val(), tokens)
         })
     }
+
+    /// The product of each vector with every embedding: the logits of an output that shares the table (Press and Wolf
+    /// 2017, arXiv:1608.05859).
+    ///
+    /// # Shapes
+    /// - `vectors`: `[B, T, d_model]`
+    /// - output: `[B, T, n_embedding]`
+    ///
+    /// # Panics
+    /// If the vectors have another width.
+    pub fn project(&self, vectors: Tensor<3>) -> Tensor<3> {
+        let [n_embedding, d_model] = self.weight.lazy_shape().dims();
+        let [batch, length, width] = vectors.dims();
+        assert_eq!(width, d_model, "embeddings of {d_model} values got vectors of {width}");
+        let macs = (batch * length * d_model * n_embedding) as u64;
+        let output = [batch, length, n_embedding];
+        trace::layer("Embedding", &self.weight, vectors, output, macs, |vectors| {
+            let flat = vectors.reshape([batch * length, d_model]);
+            flat.matmul(self.weight.val().transpose()).reshape(output)
+        })
+    }
 }
 
 /// Configuration of [`Embedding`].

@@ -10,6 +10,8 @@
 //! | [`Activation`] | a choice that reads well in a configuration file (`activation = "relu"`) |
 //! | [`DropPath`], [`Residual`], [`BasicBlock`] | burn has none |
 //! | [`attention()`] | burn's lacks grouped queries and dropout |
+//! | [`KvCache`] | burn's copies everything at each step, and knows no padding |
+//! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
 //! | [`Linear`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
 //!
 //! Layers have burn's parameter names and shapes, and PyTorch's initial distributions.
@@ -22,9 +24,11 @@ mod batch_norm;
 mod conv;
 mod drop_path;
 mod embedding;
+mod kv_cache;
 mod linear;
 mod norm;
 mod residual;
+mod rope;
 mod running;
 pub mod trace;
 
@@ -34,12 +38,14 @@ pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, conv_before_norm};
 pub use drop_path::{DropPath, DropPathConfig, linear_decay};
 pub use embedding::{Embedding, EmbeddingConfig};
+pub use kv_cache::{KeysValues, KvCache, Span};
 pub use linear::{Linear, LinearConfig};
 pub use norm::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
 pub use residual::{
     BasicBlock, BasicBlockConfig, GammaInit, Projection, Residual, ResidualConfig, ShapeChange, Shortcut,
     Subsample,
 };
+pub use rope::{Rope, RopeScaling, Rotation};
 pub use running::RunningStatistic;
 
 pub use burn::nn::pool::{
