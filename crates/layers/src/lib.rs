@@ -12,6 +12,7 @@
 //! | [`attention()`] | burn's lacks grouped queries and dropout |
 //! | [`KvCache`] | burn's copies everything at each step, and knows no padding |
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
+//! | [`Rnn`], [`Lstm`], [`Gru`] | burn's have one layer, no dropout, and a tensor for each gate where PyTorch's checkpoints have one for all |
 //! | [`Linear`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
 //!
 //! Layers have burn's parameter names and shapes, and PyTorch's initial distributions.
@@ -27,6 +28,7 @@ mod embedding;
 mod kv_cache;
 mod linear;
 mod norm;
+mod recurrent;
 mod residual;
 mod rope;
 mod running;
@@ -41,6 +43,10 @@ pub use embedding::{Embedding, EmbeddingConfig};
 pub use kv_cache::{KeysValues, KvCache, Span};
 pub use linear::{Linear, LinearConfig};
 pub use norm::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
+pub use recurrent::{
+    Gru, GruConfig, Lstm, LstmConfig, LstmOutput, LstmState, RecurrentLayer, RecurrentWeights, Rnn,
+    RnnConfig, RnnNonlinearity, RnnOutput,
+};
 pub use residual::{
     BasicBlock, BasicBlockConfig, GammaInit, Projection, Residual, ResidualConfig, ShapeChange, Shortcut,
     Subsample,

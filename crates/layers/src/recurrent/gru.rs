@@ -1,0 +1,99 @@
+//! Gated recurrent unit.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::activation::{sigmoid, tanh};
+use burn::tensor::{Device, Tensor};
+
+use super::layer::{Run, Stack, gate, run};
+use super::{RecurrentLayer, RecurrentWeights, RnnOutput};
+
+/// Gated recurrent unit: gates `r`, `z`, `n`, with the reset gate behind the product, `n = tanh(W x + r (U h + b))`.
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use libellus_layers::GruConfig;
+///
+/// let device = libellus_backend::testing::device();
+/// let layer = GruConfig::new(3, 5).init(&device);
+/// let result = layer.forward(Tensor::zeros([7, 11, 3], &device), None);
+/// assert_eq!(result.output.dims(), [7, 11, 5]);
+/// assert_eq!(result.hidden.dims(), [1, 7, 5]);
+/// ```
+#[derive(Module, Debug)]
+pub struct Gru {
+    /// First to last.
+    pub layers: Vec<RecurrentLayer>,
+    /// Between layers.
+    pub dropout: Dropout,
+}
+
+impl Gru {
+    /// Reads a sequence, from the state `hidden` on or from zeros.
+    ///
+    /// # Shapes
+    /// - `input`: `[B, T, I]`
+    /// - `hidden`: `[L N, B, D]`
+    ///
+    /// # Panics
+    /// If the sequence has no steps, or a shape is another than the configuration's.
+    pub fn forward(&self, input: Tensor<3>, hidden: Option<Tensor<3>>) -> RnnOutput {
+        let state = hidden.map(|hidden| [hidden]);
+        let Run { output, state: [hidden] } = run(&self.layers, &self.dropout, input, state, &step);
+        RnnOutput { output, hidden }
+    }
+}
+
+fn step(weights: &RecurrentWeights, input: Tensor<2>, [hidden]: [Tensor<2>; 1]) -> [Tensor<2>; 1] {
+    let d_hidden = hidden.dims()[1];
+    let recurrent = weights.recurrent(hidden.clone());
+    let gates = |index| [&input, &recurrent].map(|gates| gate(gates, index, d_hidden));
+    let [reset, update] = [0, 1].map(|index| {
+        let [from_input, from_state] = gates(index);
+        sigmoid(from_input + from_state)
+    });
+    let [from_input, from_state] = gates(2);
+    let new = tanh(from_input + reset * from_state);
+    // (1 - z) n + z h
+    [new.clone() + update * (hidden - new)]
+}
+
+/// Configuration of [`Gru`].
+#[derive(Config, Debug)]
+pub struct GruConfig {
+    /// Width `I` of the input.
+    pub d_input: usize,
+    /// Width `D` of the state.
+    pub d_hidden: usize,
+    /// Number of layers.
+    #[config(default = 1)]
+    pub n_layers: usize,
+    /// Whether gates have biases.
+    #[config(default = true)]
+    pub bias: bool,
+    /// Whether the sequence is read from its end as well.
+    #[config(default = false)]
+    pub bidirectional: bool,
+    /// Probability of an element being dropped between layers in training, in `[0, 1)`.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+}
+
+impl GruConfig {
+    /// The layers, with weights and biases from `U(-1/sqrt(D), 1/sqrt(D))`.
+    ///
+    /// # Panics
+    /// If the drop probability is not in `[0, 1)`.
+    pub fn init(&self, device: &Device) -> Gru {
+        let stack = Stack {
+            d_input: self.d_input,
+            d_hidden: self.d_hidden,
+            gates: 3,
+            n_layers: self.n_layers,
+            bias: self.bias,
+            bidirectional: self.bidirectional,
+        };
+        Gru { layers: stack.init(device), dropout: DropoutConfig::new(self.dropout).init() }
+    }
+}
