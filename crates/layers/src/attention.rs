@@ -4,7 +4,9 @@
 //! `torch.nn.functional.scaled_dot_product_attention`.
 //! Shapes: `B` batch, `H` heads, `G` heads of keys and values, `T` queries, `S` keys, `D` width of a head.
 //!
-//! burn's fused function does the work where it can. It lacks grouped queries and dropout, which are added here.
+//! burn's fused function does the work where it can. It lacks grouped queries and dropout, which are added here. A single
+//! query, as in generating with a cache, is computed here too: burn-flex's fused function copies all keys and values
+//! before it starts, which costs several times as much as the attention itself.
 //!
 //! *Differences* to PyTorch: a mask says what is hidden rather than what is seen, causality is aligned to the last key
 //! (so that queries which follow a cache see all of it), and a query that sees nothing yields zeros instead of NaN.
@@ -61,9 +63,13 @@ pub fn attention(
         return Tensor::zeros([batch, heads, queries, value_width], &query.device());
     }
 
+    let drops = options.dropout > 0.0 && query.device().is_autodiff();
+    if queries == 1 && !drops {
+        return single_query(query, key, value, options);
+    }
     let [key, value] = [key, value].map(|x| repeat_heads(x, heads / groups));
     let mask = options.mask.clone().map(|mask| mask.expand([batch, heads, queries, keys]));
-    if options.dropout > 0.0 && query.device().is_autodiff() {
+    if drops {
         return with_dropout(query, key, value, mask, options);
     }
     let fused = AttentionModuleOptions {
@@ -104,15 +110,40 @@ fn with_dropout(
     for hidden in hidden.into_iter().flatten() {
         scores = scores.mask_fill(hidden, f32::NEG_INFINITY);
     }
-    // Kept finite, so that the scores of a query that sees nothing give weights of zero rather than NaN.
-    let largest = scores.clone().max_dim(3).clamp_min(f32::MIN).detach();
-    let weights = (scores - largest).exp();
-    let total = weights.clone().sum_dim(3).clamp_min(f32::MIN_POSITIVE);
-    let weights = weights / total;
+    let weights = softmax(scores);
 
     let kept = 1.0 - options.dropout;
     let drop = Tensor::<4>::random(weights.dims(), Distribution::Bernoulli(kept), &device);
     (weights * (drop / kept)).matmul(value)
+}
+
+/// One query, from which nothing is hidden as future. Keys and values are read where they are: neither copied nor
+/// repeated for the heads that share them.
+fn single_query(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, options: &AttentionOptions) -> Tensor<4> {
+    let [batch, heads, _, width] = query.dims();
+    let [_, groups, keys, value_width] = value.dims();
+    let sharing = heads / groups;
+    let scale = options.scale.unwrap_or_else(|| 1.0 / (width as f64).sqrt());
+    let mut query = query.reshape([batch, groups, sharing, width]) * scale;
+    if sharing == 1 {
+        // burn-flex's product of a matrix and one vector takes longer than that with two.
+        query = query.repeat_dim(2, 2);
+    }
+    let mut scores = key.matmul(query.transpose()).transpose().narrow(2, 0, sharing);
+    if let Some(mask) = &options.mask {
+        let mask = mask.clone().expand([batch, heads, 1, keys]).reshape([batch, groups, sharing, keys]);
+        scores = scores.mask_fill(mask, f32::NEG_INFINITY);
+    }
+    softmax(scores).matmul(value).reshape([batch, heads, 1, value_width])
+}
+
+/// The softmax over the last dimension, with zeros where all scores are negative infinity.
+fn softmax(scores: Tensor<4>) -> Tensor<4> {
+    // Kept finite, so that the scores of a query that sees nothing give weights of zero rather than NaN.
+    let largest = scores.clone().max_dim(3).clamp_min(f32::MIN).detach();
+    let weights = (scores - largest).exp();
+    let total = weights.clone().sum_dim(3).clamp_min(f32::MIN_POSITIVE);
+    weights / total
 }
 
 /// True where key `s` is hidden from query `t` because it comes later: `[1, 1, T, S]`.

@@ -75,6 +75,30 @@ fn is_what_the_definition_says() {
     }
 }
 
+/// With heads of keys of their own and with shared ones, the last sequence all padding.
+#[test]
+fn a_single_query_is_what_the_definition_says() {
+    for (device, groups) in
+        both().into_iter().flat_map(|device| [1, 2, 6].map(|groups| (device.clone(), groups)))
+    {
+        let query = numbers([2, 6, 1, 7], 0.0, &device);
+        let key = numbers([2, groups, 11, 7], 1.0, &device);
+        let value = numbers([2, groups, 11, 7], 2.0, &device);
+        let parts = [&query, &key, &value].map(|x| read(x.clone()));
+        for padding in [0..0, 3..8, 0..11] {
+            let hidden: Vec<bool> = (0..22).map(|i| i >= 11 && padding.contains(&(i - 11))).collect();
+            let mask = (!padding.is_empty())
+                .then(|| Tensor::from_data(TensorData::new(hidden, [2, 1, 1, 11]), &device));
+            let options = AttentionOptions { causal: Causal::Yes, mask, ..Default::default() };
+            let expected = definition([&parts[0], &parts[1], &parts[2]], 6 / groups, |b, _, s| {
+                b == 1 && padding.contains(&s)
+            });
+            let actual = attention(query.clone(), key.clone(), value.clone(), &options);
+            assert_close(&read(actual), &expected, 1e-6);
+        }
+    }
+}
+
 #[test]
 fn one_key_is_all_there_is_to_see() {
     for device in both() {
