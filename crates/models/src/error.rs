@@ -24,6 +24,22 @@ pub enum ConfigError {
         /// What it holds.
         value: f64,
     },
+    /// A number that has to be positive isn't, or isn't finite.
+    #[error("`{field}` must be a positive number, not {value}")]
+    NotPositive {
+        /// Name of the field.
+        field: &'static str,
+        /// What it holds.
+        value: f64,
+    },
+    /// A size that is taken in pairs is odd.
+    #[error("`{field}` must be even, not {value}")]
+    Odd {
+        /// Name of the field.
+        field: &'static str,
+        /// What it holds.
+        value: usize,
+    },
     /// A CIFAR ResNet's depth is not `6n + 2`.
     #[error(
         "`depth` must be 6n + 2 (8, 14, 20, 32, 44, 56, ...), not {depth}: three stages of n blocks of two layers"
@@ -157,5 +173,21 @@ pub(crate) fn check_multiple(
     match divisor > 0 && value.is_multiple_of(divisor) {
         true => Ok(()),
         false => Err(ConfigError::Indivisible { field, value, divisor_field, divisor }),
+    }
+}
+
+/// Checks that `value` is positive and finite.
+pub(crate) fn check_positive(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    match value > 0.0 && value.is_finite() {
+        true => Ok(()),
+        false => Err(ConfigError::NotPositive { field, value }),
+    }
+}
+
+/// Checks that `value` is even.
+pub(crate) fn check_even(field: &'static str, value: usize) -> Result<(), ConfigError> {
+    match value.is_multiple_of(2) {
+        true => Ok(()),
+        false => Err(ConfigError::Odd { field, value }),
     }
 }

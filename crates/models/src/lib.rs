@@ -21,15 +21,21 @@
 mod enums;
 
 pub mod cifar_resnet;
+pub mod gpt2;
 pub mod lenet5;
+pub mod llama;
 pub mod mlp;
 pub mod resnet;
 
 mod architecture;
+mod causal_lm;
+#[cfg(test)]
+mod causal_lm_tests;
 mod classifier;
 mod config_file;
 mod device;
 mod error;
+mod hugging_face;
 mod input;
 mod named;
 mod preset;
@@ -41,11 +47,14 @@ mod testing;
 mod tests;
 
 pub use architecture::{Architecture, ImageArchitecture};
+pub use causal_lm::CausalLm;
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
 pub use device::device_of;
 pub use error::ConfigError;
+pub use gpt2::{Gpt2, Gpt2Config};
 pub use input::{InputSpec, Interpolation};
 pub use lenet5::{LeNet5, LeNet5Config};
+pub use llama::{Llama, LlamaConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub use preset::{ClassifierPreset, Preset, PresetModel, preset, presets};
 pub use registry::{Classifier, ClassifierConfig, Model, ModelConfig};

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::config_file::parse;
 use crate::{
-    Architecture, CifarResNet, CifarResNetConfig, ConfigError, ImageArchitecture, InputError, LeNet5,
-    LeNet5Config, Mlp, MlpConfig, Preset, ResNet, ResNetConfig, Tensors,
+    Architecture, CifarResNet, CifarResNetConfig, ConfigError, Gpt2, Gpt2Config, ImageArchitecture,
+    InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, Preset, ResNet, ResNetConfig,
+    Tensors,
 };
 
 classifiers! {
@@ -23,4 +24,9 @@ classifiers! {
     "resnet" => ResNet(ResNetConfig),
 }
 
-models! {}
+models! {
+    /// A GPT-2.
+    "gpt2" => Gpt2(Gpt2Config),
+    /// A Llama.
+    "llama" => Llama(LlamaConfig),
+}

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use libellus_backend::testing::{assert_close, read};
+use libellus_layers::trace::Event;
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load};
 
 /// Numbers of the reference implementation, written by `tests/golden/<family>.py`.
@@ -15,8 +16,7 @@ pub(crate) struct Golden {
 
 impl Golden {
     pub(crate) fn open(name: &str) -> Self {
-        let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-        let open = |file: String| Checkpoint::open(folder.join(file)).expect("a golden file");
+        let open = |file: String| Checkpoint::open(golden_path(&file)).expect("a golden file");
         Self {
             weights: open(format!("{name}.safetensors")),
             expected: open(format!("{name}_expected.safetensors")),
@@ -32,12 +32,35 @@ impl Golden {
         Tensor::from_data(self.expected.tensor(key).expect("a golden tensor"), device)
     }
 
+    pub(crate) fn ints<const D: usize>(&self, key: &str, device: &Device) -> Tensor<D, Int> {
+        Tensor::from_data(self.expected.tensor(key).expect("a golden tensor"), device)
+    }
+
+    /// [`Golden::check`] for each of the intermediate outputs `names`, which the reference has as `eval.<name>`.
+    #[track_caller]
+    pub(crate) fn check_taps(&self, events: &[Event], names: &[&str]) {
+        for wanted in names {
+            let found = events.iter().find_map(|event| match event {
+                Event::Tap { name, values, .. } if name == wanted => values.as_ref(),
+                _ => None,
+            });
+            let found = found.unwrap_or_else(|| panic!("nothing was tapped at {wanted}"));
+            let expected = self.expected.tensor(&format!("eval.{wanted}")).expect("a golden tensor");
+            assert_close(found, &expected, 1e-5);
+        }
+    }
+
     /// Asserts that a tensor is what the reference computed in f64. f32 adds rounding of 6e-8 in each of the up to a
     /// few hundred terms and the dozen layers; the reference in f32 is itself up to 2e-6 off.
     #[track_caller]
     pub(crate) fn check<const D: usize>(&self, key: &str, actual: Tensor<D>) {
         assert_close(&read(actual), &self.expected.tensor(key).expect("a golden tensor"), 1e-5);
     }
+}
+
+/// Where a golden file is.
+pub(crate) fn golden_path(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file)
 }
 
 /// Numbers in `[-1, 1)` that look random and are the same everywhere.

@@ -1,0 +1,68 @@
+//! The keys of a Hugging Face `config.json`.
+//!
+//! Many of them say nothing about the computation (who saved the file, for which task, how to sample). Those that do are
+//! read or, where not every value is supported, checked; the others are passed over.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::ConfigError;
+
+/// A `config.json`, or an object in it.
+#[derive(Clone, Copy)]
+pub(crate) struct HuggingFaceConfig<'a> {
+    keys: &'a Value,
+    model_type: &'a str,
+}
+
+impl<'a> HuggingFaceConfig<'a> {
+    /// The configuration, if it is that of a model of type `model_type`.
+    pub(crate) fn of(model_type: &'a str, keys: &'a Value) -> Option<Self> {
+        (keys.get("model_type")?.as_str()? == model_type).then_some(Self { keys, model_type })
+    }
+
+    /// The value of a key that has to be there.
+    pub(crate) fn required<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, ConfigError> {
+        self.optional(key)?.ok_or_else(|| self.malformed(format!("missing field `{key}`")))
+    }
+
+    /// The value of a key, `None` if it isn't there or is null.
+    pub(crate) fn optional<T: DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        T::deserialize(value).map(Some).map_err(|error| self.malformed(format!("`{key}`: {error}")))
+    }
+
+    /// Refuses a key whose value isn't `supported`. One that isn't there, or is null, is fine.
+    pub(crate) fn only(
+        &self,
+        key: &'static str,
+        supported: &'static str,
+        is_supported: impl FnOnce(&Value) -> bool,
+    ) -> Result<(), ConfigError> {
+        match self.value(key) {
+            Some(value) if !is_supported(value) => {
+                Err(ConfigError::Unsupported { field: key, value: value.to_string(), supported })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a key whose value is the opposite of `supported`.
+    pub(crate) fn only_flag(&self, key: &'static str, supported: bool) -> Result<(), ConfigError> {
+        let name = if supported { "true" } else { "false" };
+        self.only(key, name, |value| value.as_bool() == Some(supported))
+    }
+
+    /// The object that is the value of a key, `None` if it isn't there or is null.
+    pub(crate) fn inner(&self, key: &'static str) -> Option<Self> {
+        self.value(key).map(|keys| Self { keys, ..*self })
+    }
+
+    fn value(&self, key: &str) -> Option<&'a Value> {
+        self.keys.get(key).filter(|value| !value.is_null())
+    }
+
+    fn malformed(&self, reason: String) -> ConfigError {
+        ConfigError::Malformed { architecture: self.model_type.to_owned(), reason }
+    }
+}
