@@ -26,6 +26,7 @@ pub mod lenet5;
 pub mod llama;
 pub mod mlp;
 pub mod resnet;
+pub mod rnn;
 
 mod architecture;
 mod causal_lm;
@@ -59,4 +60,5 @@ pub use mlp::{Mlp, MlpConfig};
 pub use preset::{ClassifierPreset, Preset, PresetModel, preset, presets};
 pub use registry::{Classifier, ClassifierConfig, Model, ModelConfig};
 pub use resnet::{ResNet, ResNetConfig};
+pub use rnn::{Rnn, RnnConfig};
 pub use tensors::{InputError, Tensors};

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::config_file::parse;
 use crate::{
     Architecture, CifarResNet, CifarResNetConfig, ConfigError, Gpt2, Gpt2Config, ImageArchitecture,
-    InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, Preset, ResNet, ResNetConfig,
-    Tensors,
+    InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, Preset, ResNet, ResNetConfig, Rnn,
+    RnnConfig, Tensors,
 };
 
 classifiers! {
@@ -29,4 +29,6 @@ models! {
     "gpt2" => Gpt2(Gpt2Config),
     /// A Llama.
     "llama" => Llama(LlamaConfig),
+    /// A recurrent network.
+    "rnn" => Rnn(RnnConfig),
 }
