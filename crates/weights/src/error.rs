@@ -241,7 +241,7 @@ pub enum WeightsError {
     Mismatch(Box<Mismatch>),
     /// No known layout fits the file.
     #[error("{} fits none of the known layouts{}", path.display(), Nearest(nearest))]
-    Unrecognized {
+    NoLayoutFits {
         /// The file.
         path: PathBuf,
         /// What separates it from each layout, the nearest first.
@@ -249,7 +249,7 @@ pub enum WeightsError {
     },
     /// Names and shapes alone can't tell what the file holds.
     #[error("{} fits both layout `{first}` and layout `{second}`, which read it differently; name one with --layout", path.display())]
-    Ambiguous {
+    TwoLayoutsFit {
         /// The file.
         path: PathBuf,
         /// A layout that fits.

@@ -223,8 +223,8 @@ fn stored_shape(slot: &Slot, placement: &Placement) -> Vec<usize> {
 /// is returned.
 ///
 /// # Errors
-/// [`WeightsError::Unrecognized`] if none fits, with what separates the file from the nearest ones;
-/// [`WeightsError::Ambiguous`] if two fit and would read the file differently.
+/// [`WeightsError::NoLayoutFits`] if none fits, with what separates the file from the nearest ones;
+/// [`WeightsError::TwoLayoutsFit`] if two fit and would read the file differently.
 pub fn recognize<'a, M: Module>(
     module: &M,
     checkpoint: &Checkpoint,
@@ -247,7 +247,7 @@ pub fn recognize<'a, M: Module>(
         } else if let Some((first, plan)) = &fitting {
             if *plan != attempt.plan {
                 let path = checkpoint.path().to_owned();
-                return Err(WeightsError::Ambiguous { path, first: first.name, second: layout.name });
+                return Err(WeightsError::TwoLayoutsFit { path, first: first.name, second: layout.name });
             }
         } else {
             fitting = Some((layout, attempt.plan));
@@ -258,7 +258,7 @@ pub fn recognize<'a, M: Module>(
     }
     others.sort_by_key(|(_, attempt)| attempt.differences());
     let nearest = others.into_iter().map(|(layout, attempt)| *attempt.mismatch(checkpoint, layout)).collect();
-    Err(WeightsError::Unrecognized { path: checkpoint.path().to_owned(), nearest })
+    Err(WeightsError::NoLayoutFits { path: checkpoint.path().to_owned(), nearest })
 }
 
 fn fits(kind: Kind, dtype: &str) -> bool {

@@ -9,7 +9,7 @@ use libellus_data::{
     BatchSize, Channels, ImageCollate, LastBatch, Loader, LoaderConfig, Mix, Order, Pipeline,
 };
 use libellus_losses::CrossEntropyConfig;
-use libellus_models::{Classifier, Preset, preset};
+use libellus_models::{Classifier, ClassifierConfig, preset};
 use libellus_optim::{
     AdamConfig, AdamWConfig, DecayPolicy, LionConfig, OptimizerConfig, RmsPropConfig, ScheduleConfig,
     SgdConfig,
