@@ -68,6 +68,14 @@ fn data_sets_that_are_none() {
     std::fs::create_dir(bench.path().join("data")).unwrap();
     bench.fail(&format!("{QUICK} --data mnist --data-dir data"), 1, &["libellus data fetch mnist"]);
 
+    // A validation part with a class of its own, and one beside which a share is asked for.
+    for part in ["train", "test", "val"] {
+        bench.left_and_right(&format!("parts/{part}"), 6);
+    }
+    bench.fail(&format!("{QUICK} --data parts --validation 0.2"), 2, &["--validation 0.2", "12", "parts"]);
+    bench.left_and_right("parts/val/top", 1);
+    bench.fail(&format!("{QUICK} --data parts"), 1, &["parts/val/top", "parts/train"]);
+
     // An IDX set whose labels go beyond its ten classes.
     let images = |count: u8| {
         [&[0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 2], vec![7; 4 * usize::from(count)].as_slice()]

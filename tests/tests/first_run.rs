@@ -113,6 +113,23 @@ fn a_folder_of_images_is_learned_and_its_weights_are_transferred() {
 }
 
 #[test]
+fn given_validation_images_are_used_and_none_is_taken_from_training() {
+    let bench = Bench::new();
+    for (part, count) in [("train", 13), ("val", 7), ("test", 5)] {
+        bench.left_and_right(&format!("parts/{part}"), count);
+    }
+    let train = "classify train --quiet --json --data parts --model mlp --steps 4 --batch-size 8";
+    let parts = |report: &Value| ["train", "validation", "test"].map(|part| report["dataset"][part].clone());
+    let report = json(&bench.succeed(&format!("{train} --out a")));
+    assert_eq!(parts(&report), [26, 14, 10]);
+    // What the run has written down repeats it.
+    let again = json(&bench.succeed("classify train --quiet --json --config a/config.toml --out b"));
+    assert_eq!(again["metrics"], report["metrics"]);
+    let report = json(&bench.succeed(&format!("{train} --validation 0 --out c")));
+    assert_eq!(parts(&report), [26, 0, 10]);
+}
+
+#[test]
 fn standard_input_and_features() {
     let bench = Bench::new();
     let images = bench.left_and_right("images", 20);

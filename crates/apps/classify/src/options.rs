@@ -24,7 +24,7 @@ pub struct TrainOptions {
     pub data: Option<String>,
 
     /// Part of the training images held back to find the best weights, 0 to keep the last weights
-    /// [default: 0.1]
+    /// [default: the data set's own validation images, else 0.1]
     #[cfg_attr(feature = "clap", arg(long, value_name = "FRACTION", help_heading = "Data"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,

@@ -46,7 +46,7 @@ pub struct Plan {
 pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, ClassifyError> {
     refuse_idle_options(options)?;
     let seed = options.seed.unwrap_or(0);
-    let validation = fraction("validation", options.validation.unwrap_or(0.1))?;
+    let validation = options.validation.map(|share| fraction("validation", share)).transpose()?;
     let test_fraction = fraction("test-fraction", options.test_fraction.unwrap_or(0.2))?;
     let data = options.data.clone().unwrap_or_else(|| "digits".to_owned());
     let parts = Parts::open(&data, data_dir, seed, test_fraction, validation)?;
@@ -77,7 +77,7 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
     let constants = optimizer_config(optimizer, options)?;
     let decided = TrainOptions {
         data: Some(data),
-        validation: Some(validation),
+        validation: parts.held_back,
         test_fraction: Some(test_fraction),
         image_size: options.image_size,
         workers: Some(options.workers.unwrap_or(1)),
