@@ -129,6 +129,20 @@ fn options_that_make_no_sense() {
         ("label_smoothing = 1.5", "1.5"),
         ("device = \"abacus\"", "abacus"),
         ("gamma = 0.5", "--gamma"),
+        ("pct_start = 0.5", "--pct-start"),
+        ("div_factor = 5", "--div-factor"),
+        ("final_div_factor = 5", "--final-div-factor"),
+        ("schedule = \"onecycle\"\npct_start = 1.5", "pct_start"),
+        ("schedule = \"onecycle\"\nfinal_div_factor = 0.0", "final_div_factor"),
+        ("rand_augment_magnitude = 5", "--rand-augment-magnitude"),
+        ("rand_augment = 2\nrand_augment_magnitude = 31", "31"),
+        ("dropout = 0.5", "--dropout 0.5: resnet8_digits has nothing to drop in this way, unlike MLP"),
+        ("model = \"mlp\"\ndropout = 1.0", "`dropout` must be at least 0 and less than 1, not 1"),
+        (
+            "model = \"lenet5\"\ndrop_path = 0.1",
+            "--drop-path 0.1: lenet5 has nothing to drop in this way, unlike CIFAR ResNet, ResNet",
+        ),
+        ("drop_path = -0.1", "`drop_path` must be at least 0"),
         ("patience = 3\nvalidation = 0.0", "--patience"),
     ] {
         bench.write("my.toml", config.as_bytes());

@@ -113,6 +113,28 @@ fn a_folder_of_images_is_learned_and_its_weights_are_transferred() {
 }
 
 #[test]
+fn every_choice_of_strength_is_written_down_and_changes_the_run() {
+    let bench = Bench::new();
+    bench.left_and_right("images", 20);
+    let weights = |run: &str| std::fs::read(bench.path().join(run).join("model.safetensors")).unwrap();
+    let base = "classify train --quiet --data images --image-size 8 --batch-size 8 --steps 4";
+    for (run, options, other) in [
+        ("mlp", "--model mlp", "--dropout 0.5"),
+        ("depth", "--model resnet8_digits", "--drop-path 0.5"),
+        ("augment", "--model mlp --rand-augment 2", "--rand-augment-magnitude 30"),
+        ("rise", "--model mlp --schedule onecycle", "--pct-start 0.75"),
+        ("start", "--model mlp --schedule onecycle", "--div-factor 2"),
+        ("end", "--model mlp --schedule onecycle", "--final-div-factor 2"),
+    ] {
+        bench.succeed(&format!("{base} {options} --validation 0 --out {run}"));
+        bench.succeed(&format!("{base} {options} --validation 0 {other} --out {run}-other"));
+        assert!(weights(run) != weights(&format!("{run}-other")), "{other} changed nothing");
+        bench.succeed(&format!("classify train --quiet --config {run}-other/config.toml --out {run}-again"));
+        assert!(weights(&format!("{run}-other")) == weights(&format!("{run}-again")), "{other} was lost");
+    }
+}
+
+#[test]
 fn given_validation_images_are_used_and_none_is_taken_from_training() {
     let bench = Bench::new();
     for (part, count) in [("train", 13), ("val", 7), ("test", 5)] {

@@ -174,6 +174,26 @@ impl ClassifierConfig {
         self
     }
 
+    /// The same with units dropped in training, each with this probability; `None` where the architecture has no dropout.
+    pub fn with_dropout(self, probability: f64) -> Option<Self> {
+        match self {
+            Self::Mlp(config) => Some(Self::Mlp(MlpConfig { dropout: probability, ..config })),
+            Self::LeNet5(_) | Self::ResNet(_) | Self::CifarResNet(_) => None,
+        }
+    }
+
+    /// The same with residual branches dropped in training, the last one with this probability (stochastic depth); `None`
+    /// where the architecture has no such branches.
+    pub fn with_drop_path(self, probability: f64) -> Option<Self> {
+        match self {
+            Self::Mlp(_) | Self::LeNet5(_) => None,
+            Self::ResNet(config) => Some(Self::ResNet(ResNetConfig { drop_path: probability, ..config })),
+            Self::CifarResNet(config) => {
+                Some(Self::CifarResNet(CifarResNetConfig { drop_path: probability, ..config }))
+            }
+        }
+    }
+
     /// The same for images of another size, in pixels.
     pub fn with_input_size(self, height: usize, width: usize) -> Self {
         match self {

@@ -207,7 +207,9 @@ pub fn training_pipeline(input: &InputSpec, options: &TrainOptions) -> Result<Pi
         }));
     }
     if let Some(num_ops) = options.rand_augment.filter(|&num_ops| num_ops > 0) {
-        steps.push(TransformConfig::RandAugment(RandAugment { num_ops, ..RandAugment::default() }));
+        let default = RandAugment::default();
+        let magnitude = options.rand_augment_magnitude.unwrap_or(default.magnitude);
+        steps.push(TransformConfig::RandAugment(RandAugment { num_ops, magnitude, ..default }));
     }
     if let Some(probability) = options.erasing.filter(|&probability| probability != 0.0) {
         steps.push(TransformConfig::RandomErasing(RandomErasing {

@@ -49,10 +49,15 @@ pub struct TrainOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
 
-    /// RandAugment: operations per image, of the usual strength 9 out of 30 [default: 0, off]
+    /// RandAugment: operations per image, the paper's N [default: 0, off]
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", help_heading = "Augmentation"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rand_augment: Option<usize>,
+
+    /// RandAugment: strength of the operations, the paper's M, from 0 to 30 [default: 9]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "M", help_heading = "Augmentation"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rand_augment_magnitude: Option<usize>,
 
     /// Rotate by up to this many degrees either way [default: 0]
     #[cfg_attr(feature = "clap", arg(long, value_name = "DEGREES", help_heading = "Augmentation"))]
@@ -88,6 +93,17 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE", help_heading = "Model"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
+
+    /// mlp: probability of a hidden unit being dropped in training [default: 0]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "PROBABILITY", help_heading = "Model"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+
+    /// resnets: probability of the last residual branch being dropped in training (stochastic depth); those
+    /// before it are dropped in proportion to their depth [default: 0]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "PROBABILITY", help_heading = "Model"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_path: Option<f64>,
 
     /// Train the classification head only
     #[cfg_attr(
@@ -179,6 +195,21 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "clap", arg(long, value_name = "FACTOR", help_heading = "Optimisation"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gamma: Option<f64>,
+
+    /// onecycle: share of the run in which the learning rate rises [default: 0.3]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FRACTION", help_heading = "Optimisation"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pct_start: Option<f64>,
+
+    /// onecycle: the run starts at the peak divided by this [default: 25]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FACTOR", help_heading = "Optimisation"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub div_factor: Option<f64>,
+
+    /// onecycle: it ends at its start divided by this [default: 10000]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FACTOR", help_heading = "Optimisation"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub final_div_factor: Option<f64>,
 
     /// Weight decay [default: adamw 0.01, the others 0]
     #[cfg_attr(feature = "clap", arg(long, value_name = "RATE", help_heading = "Optimisation"))]

@@ -9,7 +9,7 @@ use libellus_data::{
     BatchSize, Channels, ImageCollate, LastBatch, Loader, LoaderConfig, Mix, Order, Pipeline,
 };
 use libellus_losses::CrossEntropyConfig;
-use libellus_models::{Classifier, Preset, preset};
+use libellus_models::{Classifier, ClassifierConfig, Preset, preset, presets};
 use libellus_optim::{
     AdamConfig, AdamWConfig, DecayPolicy, LionConfig, OptimizerConfig, RmsPropConfig, ScheduleConfig,
     SgdConfig,
@@ -59,7 +59,16 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
     let channels = sample.channels().count();
     let size = options.image_size.map_or([preset.input.height, preset.input.width], |size| [size; 2]);
     let input = preset.input.clone().with_channels(channels).with_size(size[0], size[1]);
-    let config = (preset.build)(parts.classes.len(), channels).with_input_size(size[0], size[1]);
+    let mut config = (preset.build)(parts.classes.len(), channels).with_input_size(size[0], size[1]);
+    for (name, probability, dropping) in [
+        ("dropout", options.dropout, ClassifierConfig::with_dropout as Dropping),
+        ("drop-path", options.drop_path, ClassifierConfig::with_drop_path),
+    ] {
+        if let Some(probability) = probability.filter(|&probability| probability != 0.0) {
+            config =
+                dropping(config, probability).ok_or_else(|| lacks(preset, name, probability, dropping))?;
+        }
+    }
     config.validate()?;
     config.check_input(&input)?;
 
@@ -115,6 +124,18 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
     };
     let weights = decided.weights.clone();
     Ok(Plan { options: decided, parts, description, weights })
+}
+
+/// Sets a probability of dropping, in the architectures that can drop.
+type Dropping = fn(ClassifierConfig, f64) -> Option<ClassifierConfig>;
+
+/// Says which architectures can drop what this one can't.
+fn lacks(preset: &Preset, name: &'static str, probability: f64, dropping: Dropping) -> ClassifyError {
+    let can = |other: &&Preset| dropping((other.build)(2, other.input.channels), probability).is_some();
+    let mut families: Vec<&str> = presets().iter().filter(can).map(|other| other.family).collect();
+    families.dedup();
+    let reason = format!("{} has nothing to drop in this way, unlike {}", preset.name, families.join(", "));
+    option(name, probability, &reason)
 }
 
 /// A model that learns the data set in minutes on a CPU.
@@ -330,6 +351,18 @@ fn refuse_idle_options(options: &TrainOptions) -> Result<(), ClassifyError> {
         ("warmup", options.warmup.is_some() && schedule != S::Cosine, "--schedule cosine has it"),
         ("decay-every", options.decay_every.is_some() && schedule != S::Step, "--schedule step has it"),
         ("gamma", options.gamma.is_some() && schedule != S::Step, "--schedule step has it"),
+        ("pct-start", options.pct_start.is_some() && schedule != S::Onecycle, "--schedule onecycle has it"),
+        ("div-factor", options.div_factor.is_some() && schedule != S::Onecycle, "--schedule onecycle has it"),
+        (
+            "final-div-factor",
+            options.final_div_factor.is_some() && schedule != S::Onecycle,
+            "--schedule onecycle has it",
+        ),
+        (
+            "rand-augment-magnitude",
+            options.rand_augment_magnitude.is_some() && options.rand_augment.unwrap_or(0) == 0,
+            "--rand-augment N turns RandAugment on",
+        ),
         (
             "patience",
             options.patience.is_some() && options.validation == Some(0.0),
@@ -356,7 +389,11 @@ fn learner_config(options: &TrainOptions, total_steps: u64) -> Result<LearnerCon
             every: share("decay-every", options.decay_every.unwrap_or(1.0 / 3.0))?.max(1),
             gamma: options.gamma.unwrap_or(0.1),
         },
-        ScheduleName::Onecycle => ScheduleConfig::one_cycle(),
+        ScheduleName::Onecycle => ScheduleConfig::OneCycle {
+            pct_start: options.pct_start.unwrap_or(0.3),
+            div_factor: options.div_factor.unwrap_or(25.0),
+            final_div_factor: options.final_div_factor.unwrap_or(1e4),
+        },
     };
     let positive = |name, value: Option<f64>| match value {
         Some(value) if !(value > 0.0 && value.is_finite()) => Err(option(name, value, "it must be above 0")),
