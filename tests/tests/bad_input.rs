@@ -128,6 +128,8 @@ fn options_that_make_no_sense() {
         ("mixup = -1.0", "-1"),
         ("label_smoothing = 1.5", "1.5"),
         ("device = \"abacus\"", "abacus"),
+        ("patience = 3\nkeep = \"last\"", "--patience"),
+        ("keep = \"best\"\nvalidation = 0.0", "--keep best"),
         ("gamma = 0.5", "--gamma"),
         ("pct_start = 0.5", "--pct-start"),
         ("div_factor = 5", "--div-factor"),

@@ -29,6 +29,8 @@ fn training_leaves_a_run_directory_that_evaluation_and_prediction_use() {
         report["peak_rss_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20) || !cfg!(target_os = "linux")
     );
     assert_eq!(report["seed"], 3);
+    let config = |key: &str| report["config"][key].clone();
+    assert_eq!((config("lr"), config("ema"), config("keep")), (0.005.into(), 0.98.into(), "last".into()));
     assert_eq!(
         report["history"].as_array().unwrap().iter().filter(|row| row["kind"] == "evaluation").count(),
         3

@@ -65,7 +65,7 @@ pub struct Parts {
     pub classes: Vec<String>,
     /// Images to learn from.
     pub train: Arc<dyn Dataset<Item = Sample>>,
-    /// Images that choose the best weights; `None` when none do.
+    /// Images to measure the weights by during the run; `None` when there are none.
     pub validation: Option<Arc<dyn Dataset<Item = Sample>>>,
     /// The share of the training images that was held back as `validation`; `None` where the data set has images for that.
     pub held_back: Option<f64>,
@@ -114,8 +114,7 @@ impl Parts {
                 option: "validation",
                 value: share.to_string(),
                 reason: format!(
-                    "{} has {} validation images of its own; leave the option out to use them, or give 0 to keep the last \
-                     weights",
+                    "{} has {} validation images of its own; leave the option out to use them, or give 0 for no validation",
                     set.name,
                     given.len()
                 ),

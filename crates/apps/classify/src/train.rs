@@ -21,7 +21,7 @@ use libellus_weights::{Checkpoint, Layout, LoadOptions, WeightsError, load, para
 
 use crate::data::{ImageLoader, Parts, inference_pipeline, mixing, training_pipeline};
 use crate::error::ClassifyError;
-use crate::options::{Augment, Decay, OptimizerName, ScheduleName, TrainOptions};
+use crate::options::{Augment, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
 use crate::report::{Circumstances, Finished, write_report};
 use crate::saved::{Description, TASK, TestSplit, Trained};
 use crate::task::ClassifyTask;
@@ -72,8 +72,9 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
     config.validate()?;
     config.check_input(&input)?;
 
+    let is_digits = data == "digits";
     let length = match (options.epochs, options.steps) {
-        (None, None) => (Some(if data == "digits" { 30 } else { 10 }), None),
+        (None, None) => (Some(if is_digits { 30 } else { 10 }), None),
         given => given,
     };
     let augment = match options.augment.unwrap_or(Augment::Auto) {
@@ -84,6 +85,16 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
     };
     let optimizer = options.optimizer.unwrap_or(OptimizerName::AdamW);
     let constants = optimizer_config(optimizer, options)?;
+    let keep = options.keep.unwrap_or(match optimizer {
+        _ if parts.validation.is_none() => Keep::Last,
+        _ if options.patience.is_some() => Keep::Best,
+        // Their 145 validation images are too few to tell one epoch from another.
+        OptimizerName::AdamW if is_digits => Keep::Last,
+        _ => Keep::Best,
+    });
+    if keep == Keep::Best && parts.validation.is_none() {
+        return Err(option("keep", "best", "without validation images nothing tells which weights are best"));
+    }
     let decided = TrainOptions {
         data: Some(data),
         validation: parts.held_back,
@@ -100,11 +111,18 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
         label_smoothing: Some(options.label_smoothing.unwrap_or(0.0)),
         log_every: Some(options.log_every.unwrap_or(10)),
         optimizer: Some(optimizer),
+        // The few steps on the digits are better large and averaged.
         lr: Some(options.lr.unwrap_or(match optimizer {
+            OptimizerName::AdamW if is_digits => 5e-3,
             OptimizerName::Sgd => 0.1,
             OptimizerName::RmsProp => 1e-3,
             _ => constants.default_lr(),
         })),
+        ema: Some(options.ema.unwrap_or(match optimizer {
+            OptimizerName::AdamW if is_digits => 0.98,
+            _ => 0.0,
+        })),
+        keep: Some(keep),
         schedule: Some(options.schedule.unwrap_or(ScheduleName::Cosine)),
         weight_decay: Some(constants.weight_decay()),
         decay: Some(options.decay.unwrap_or(Decay::Weights)),
@@ -284,6 +302,7 @@ pub fn prepare(plan: &Plan, device: &Device) -> Result<(ClassifyTask, FitConfig)
         loss: loss.init()?,
         train,
         validation,
+        keep: options.keep.unwrap_or(Keep::Last),
         accumulate,
         description: plan.description.clone(),
         device: device.clone(),
@@ -368,6 +387,11 @@ fn refuse_idle_options(options: &TrainOptions) -> Result<(), ClassifyError> {
             options.patience.is_some() && options.validation == Some(0.0),
             "without validation images nothing tells when to stop",
         ),
+        (
+            "patience",
+            options.patience.is_some() && options.keep == Some(Keep::Last),
+            "with --keep last no validation is better than another",
+        ),
     ];
     match idle.into_iter().find(|(_, is_idle, _)| *is_idle) {
         Some((name, _, reason)) => Err(option(name, "", &format!("it has no effect here: {reason}"))),
@@ -413,7 +437,7 @@ fn learner_config(options: &TrainOptions, total_steps: u64) -> Result<LearnerCon
             Decay::All => DecayPolicy::All,
         },
         clip_norm: positive("clip-norm", options.clip_norm)?,
-        ema_decay: options.ema,
+        ema_decay: options.ema.filter(|&decay| decay != 0.0),
         flow_every,
     })
 }
