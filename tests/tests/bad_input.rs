@@ -68,6 +68,14 @@ fn data_sets_that_are_none() {
     std::fs::create_dir(bench.path().join("data")).unwrap();
     bench.fail(&format!("{QUICK} --data mnist --data-dir data"), 1, &["libellus data fetch mnist"]);
 
+    // A validation part with a class of its own, and one beside which a share is asked for.
+    for part in ["train", "test", "val"] {
+        bench.left_and_right(&format!("parts/{part}"), 6);
+    }
+    bench.fail(&format!("{QUICK} --data parts --validation 0.2"), 2, &["--validation 0.2", "12", "parts"]);
+    bench.left_and_right("parts/val/top", 1);
+    bench.fail(&format!("{QUICK} --data parts"), 1, &["parts/val/top", "parts/train"]);
+
     // An IDX set whose labels go beyond its ten classes.
     let images = |count: u8| {
         [&[0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 2], vec![7; 4 * usize::from(count)].as_slice()]
@@ -120,7 +128,23 @@ fn options_that_make_no_sense() {
         ("mixup = -1.0", "-1"),
         ("label_smoothing = 1.5", "1.5"),
         ("device = \"abacus\"", "abacus"),
+        ("patience = 3\nkeep = \"last\"", "--patience"),
+        ("keep = \"best\"\nvalidation = 0.0", "--keep best"),
         ("gamma = 0.5", "--gamma"),
+        ("pct_start = 0.5", "--pct-start"),
+        ("div_factor = 5", "--div-factor"),
+        ("final_div_factor = 5", "--final-div-factor"),
+        ("schedule = \"onecycle\"\npct_start = 1.5", "pct_start"),
+        ("schedule = \"onecycle\"\nfinal_div_factor = 0.0", "final_div_factor"),
+        ("rand_augment_magnitude = 5", "--rand-augment-magnitude"),
+        ("rand_augment = 2\nrand_augment_magnitude = 31", "31"),
+        ("dropout = 0.5", "--dropout 0.5: resnet8_digits has nothing to drop in this way, unlike MLP"),
+        ("model = \"mlp\"\ndropout = 1.0", "`dropout` must be at least 0 and less than 1, not 1"),
+        (
+            "model = \"lenet5\"\ndrop_path = 0.1",
+            "--drop-path 0.1: lenet5 has nothing to drop in this way, unlike CIFAR ResNet, ResNet",
+        ),
+        ("drop_path = -0.1", "`drop_path` must be at least 0"),
         ("patience = 3\nvalidation = 0.0", "--patience"),
     ] {
         bench.write("my.toml", config.as_bytes());

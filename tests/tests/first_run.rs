@@ -29,6 +29,8 @@ fn training_leaves_a_run_directory_that_evaluation_and_prediction_use() {
         report["peak_rss_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20) || !cfg!(target_os = "linux")
     );
     assert_eq!(report["seed"], 3);
+    let config = |key: &str| report["config"][key].clone();
+    assert_eq!((config("lr"), config("ema"), config("keep")), (0.005.into(), 0.98.into(), "last".into()));
     assert_eq!(
         report["history"].as_array().unwrap().iter().filter(|row| row["kind"] == "evaluation").count(),
         3
@@ -110,6 +112,45 @@ fn a_folder_of_images_is_learned_and_its_weights_are_transferred() {
         }
     }
     assert!(kept >= 4, "only {kept} tensors were kept");
+}
+
+#[test]
+fn every_choice_of_strength_is_written_down_and_changes_the_run() {
+    let bench = Bench::new();
+    bench.left_and_right("images", 20);
+    let weights = |run: &str| std::fs::read(bench.path().join(run).join("model.safetensors")).unwrap();
+    let base = "classify train --quiet --data images --image-size 8 --batch-size 8 --steps 4";
+    for (run, options, other) in [
+        ("mlp", "--model mlp", "--dropout 0.5"),
+        ("depth", "--model resnet8_digits", "--drop-path 0.5"),
+        ("augment", "--model mlp --rand-augment 2", "--rand-augment-magnitude 30"),
+        ("rise", "--model mlp --schedule onecycle", "--pct-start 0.75"),
+        ("start", "--model mlp --schedule onecycle", "--div-factor 2"),
+        ("end", "--model mlp --schedule onecycle", "--final-div-factor 2"),
+    ] {
+        bench.succeed(&format!("{base} {options} --validation 0 --out {run}"));
+        bench.succeed(&format!("{base} {options} --validation 0 {other} --out {run}-other"));
+        assert!(weights(run) != weights(&format!("{run}-other")), "{other} changed nothing");
+        bench.succeed(&format!("classify train --quiet --config {run}-other/config.toml --out {run}-again"));
+        assert!(weights(&format!("{run}-other")) == weights(&format!("{run}-again")), "{other} was lost");
+    }
+}
+
+#[test]
+fn given_validation_images_are_used_and_none_is_taken_from_training() {
+    let bench = Bench::new();
+    for (part, count) in [("train", 13), ("val", 7), ("test", 5)] {
+        bench.left_and_right(&format!("parts/{part}"), count);
+    }
+    let train = "classify train --quiet --json --data parts --model mlp --steps 4 --batch-size 8";
+    let parts = |report: &Value| ["train", "validation", "test"].map(|part| report["dataset"][part].clone());
+    let report = json(&bench.succeed(&format!("{train} --out a")));
+    assert_eq!(parts(&report), [26, 14, 10]);
+    // What the run has written down repeats it.
+    let again = json(&bench.succeed("classify train --quiet --json --config a/config.toml --out b"));
+    assert_eq!(again["metrics"], report["metrics"]);
+    let report = json(&bench.succeed(&format!("{train} --validation 0 --out c")));
+    assert_eq!(parts(&report), [26, 0, 10]);
 }
 
 #[test]

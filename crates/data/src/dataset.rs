@@ -101,7 +101,8 @@ impl fmt::Debug for LabelledImages {
     }
 }
 
-/// A data set for image classification: named classes, images to learn from and images to be tested on.
+/// A data set for image classification: named classes, images to learn from and images to be tested on; with some data sets,
+/// images to choose the best weights by.
 #[derive(Clone)]
 pub struct ImageClasses {
     /// Name of the data set, or of its folder.
@@ -112,6 +113,8 @@ pub struct ImageClasses {
     pub train: Arc<dyn Dataset<Item = Sample>>,
     /// Images to be tested on.
     pub test: Arc<dyn Dataset<Item = Sample>>,
+    /// Images to choose the best weights by, where the data set has a part for that.
+    pub validation: Option<Arc<dyn Dataset<Item = Sample>>>,
     train_labels: Vec<usize>,
     test_labels: Vec<usize>,
 }
@@ -134,24 +137,30 @@ impl ImageClasses {
         if classes.len() < 2 {
             return Err(DataError::TooFewClasses { name, found: classes.len() });
         }
-        for (part, images) in [("training", &train), ("test", &test)] {
-            assert_eq!(images.images.len(), images.labels.len(), "{part} images and labels of {name}");
-            assert!(
-                images.labels.iter().all(|&label| label < classes.len()),
-                "a {part} label of {name} has no class"
-            );
-            if images.labels.is_empty() {
-                return Err(DataError::EmptyPart { name, part });
-            }
-        }
+        check_part(&name, "training", &train, classes.len())?;
+        check_part(&name, "test", &test, classes.len())?;
         Ok(Self {
             name,
             classes,
             train: train.images,
             test: test.images,
+            validation: None,
             train_labels: train.labels,
             test_labels: test.labels,
         })
+    }
+
+    /// The same with a validation part of its own.
+    ///
+    /// # Errors
+    /// When the part is empty.
+    ///
+    /// # Panics
+    /// As [`new`](ImageClasses::new).
+    pub fn with_validation(mut self, validation: LabelledImages) -> Result<Self, DataError> {
+        check_part(&self.name, "validation", &validation, self.classes.len())?;
+        self.validation = Some(validation.images);
+        Ok(self)
     }
 
     /// The label of each training image, known without decoding it.
@@ -172,6 +181,21 @@ impl fmt::Debug for ImageClasses {
             .field("classes", &self.classes)
             .field("train", &self.train.len())
             .field("test", &self.test.len())
+            .field("validation", &self.validation.as_ref().map(|images| images.len()))
             .finish()
     }
+}
+
+fn check_part(
+    name: &str,
+    part: &'static str,
+    images: &LabelledImages,
+    classes: usize,
+) -> Result<(), DataError> {
+    assert_eq!(images.images.len(), images.labels.len(), "{part} images and labels of {name}");
+    assert!(images.labels.iter().all(|&label| label < classes), "a {part} label of {name} has no class");
+    if images.labels.is_empty() {
+        return Err(DataError::EmptyPart { name: name.to_owned(), part });
+    }
+    Ok(())
 }

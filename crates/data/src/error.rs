@@ -81,10 +81,10 @@ pub enum DataError {
         /// How many classes there are.
         found: usize,
     },
-    /// A class that is only in the test part.
+    /// A class that is in the test or the validation part, but not in the training part.
     #[error("{} has no counterpart among the training classes in {}", path.display(), train.display())]
     UnknownClass {
-        /// The class folder of the test part.
+        /// The class folder of that part.
         path: PathBuf,
         /// The training folder.
         train: PathBuf,
@@ -94,7 +94,7 @@ pub enum DataError {
     EmptyPart {
         /// The data set.
         name: String,
-        /// `training` or `test`.
+        /// `training`, `test` or `validation`.
         part: &'static str,
     },
     /// A label beyond the classes.

@@ -16,29 +16,38 @@ use crate::{
     split::stratified,
 };
 
-/// Folders that hold the test part when there is a folder `train` beside them, in order of preference.
-const TEST_FOLDERS: [&str; 4] = ["test", "val", "valid", "validation"];
+/// Names of the folder of the validation part beside a folder `train`, in order of preference.
+const VALIDATION_FOLDERS: [&str; 3] = ["val", "valid", "validation"];
 
 /// Endings of the files that are taken for images, in lower case.
 const ENDINGS: [&str; 8] = ["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
 
-/// Opens a folder of images: `train/CLASS/...` and `test/CLASS/...` (or `val`, `valid`, `validation`) where there are
-/// these, else `CLASS/...`, of which a stratified part is held out.
+/// Opens a folder of images: `train/CLASS/...`, `test/CLASS/...` and `val/CLASS/...` (or `valid`, `validation`) where there
+/// are these, else `CLASS/...`, of which a stratified part is held out.
+///
+/// Beside `train`, either of the two others may be missing. A `val` without a `test` is the test part, as in ImageNet.
 ///
 /// Small images are kept in memory once they are decoded, see [`CacheLimits`].
 ///
 /// # Errors
-/// When a folder can't be read, a class has no images, or there are fewer than two classes.
+/// When a folder can't be read, a class has no images or is not among those of `train`, or there are fewer than two classes.
 pub fn open_folder(name: &str, folder: &Path, options: &OpenOptions) -> Result<ImageClasses, DataError> {
     let train_folder = folder.join("train");
     if !train_folder.is_dir() {
         return draw(name, folder, options);
     }
-    match TEST_FOLDERS.iter().map(|test| folder.join(test)).find(|path| path.is_dir()) {
-        Some(test_folder) => given(name, &train_folder, &test_folder),
+    let validation = VALIDATION_FOLDERS.iter().map(|name| folder.join(name)).find(|path| path.is_dir());
+    let test = Some(folder.join("test")).filter(|path| path.is_dir());
+    match (test, validation) {
+        (Some(test), Some(validation)) => {
+            let images = given(name, &train_folder, &test)?;
+            let validation = held_out(&validation, &train_folder, &images.classes)?;
+            images.with_validation(validation)
+        }
+        (Some(test), None) | (None, Some(test)) => given(name, &train_folder, &test),
         // A folder `train` on its own is the data; among others it is a class like they are.
-        None if subfolders(folder)?.len() == 1 => draw(name, &train_folder, options),
-        None => draw(name, folder, options),
+        (None, None) if subfolders(folder)?.len() == 1 => draw(name, &train_folder, options),
+        (None, None) => draw(name, folder, options),
     }
 }
 
@@ -49,15 +58,19 @@ pub(crate) fn has_subfolders(folder: &Path) -> Result<bool, DataError> {
 
 fn given(name: &str, train_folder: &Path, test_folder: &Path) -> Result<ImageClasses, DataError> {
     let classes = class_names(train_folder)?;
-    if let Some(unknown) = class_names(test_folder)?.iter().find(|class| !classes.contains(class)) {
-        return Err(DataError::UnknownClass {
-            path: test_folder.join(unknown),
-            train: train_folder.to_owned(),
-        });
+    let train = FolderImages::list(train_folder, &classes)?.labelled();
+    let test = held_out(test_folder, train_folder, &classes)?;
+    ImageClasses::new(name, classes, train, test)
+}
+
+/// The images of a part beside the training part, whose classes are `classes`.
+fn held_out(folder: &Path, train_folder: &Path, classes: &[String]) -> Result<LabelledImages, DataError> {
+    match class_names(folder)?.iter().find(|class| !classes.contains(class)) {
+        Some(unknown) => {
+            Err(DataError::UnknownClass { path: folder.join(unknown), train: train_folder.to_owned() })
+        }
+        None => Ok(FolderImages::list(folder, classes)?.labelled()),
     }
-    let train = FolderImages::list(train_folder, &classes)?;
-    let test = FolderImages::list(test_folder, &classes)?;
-    ImageClasses::new(name, classes, train.labelled(), test.labelled())
 }
 
 fn draw(name: &str, folder: &Path, options: &OpenOptions) -> Result<ImageClasses, DataError> {

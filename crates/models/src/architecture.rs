@@ -35,6 +35,17 @@ pub trait ImageArchitecture {
     /// Takes images of another size, where the parameters depend on it.
     fn set_input_size(&mut self, _size: [usize; 2]) {}
 
+    /// The probability with which units are dropped in training, where the architecture drops any.
+    fn dropout(&mut self) -> Option<&mut f64> {
+        None
+    }
+
+    /// The probability with which the last residual branch is dropped in training (stochastic depth), where the
+    /// architecture has such branches.
+    fn drop_path(&mut self) -> Option<&mut f64> {
+        None
+    }
+
     /// Height and width in pixels of the images that it is usually applied to.
     fn native_size(&self) -> [usize; 2] {
         self.input_size().unwrap_or([224, 224])

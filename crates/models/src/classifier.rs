@@ -52,6 +52,19 @@ impl ClassifierConfig {
         self
     }
 
+    /// The same with units dropped in training, each with this probability; `None` where the architecture has no dropout.
+    pub fn with_dropout(mut self, probability: f64) -> Option<Self> {
+        *self.architecture_mut().dropout()? = probability;
+        Some(self)
+    }
+
+    /// The same with residual branches dropped in training, the last one with this probability (stochastic depth); `None`
+    /// where the architecture has no such branches.
+    pub fn with_drop_path(mut self, probability: f64) -> Option<Self> {
+        *self.architecture_mut().drop_path()? = probability;
+        Some(self)
+    }
+
     /// The same for images of another size, in pixels.
     pub fn with_input_size(mut self, height: usize, width: usize) -> Self {
         self.architecture_mut().set_input_size([height, width]);

@@ -107,6 +107,28 @@ fn training_updates_the_running_statistics_and_evaluation_does_not() {
 }
 
 #[test]
+fn dropping_is_set_where_there_is_something_to_drop() {
+    for config in tiny() {
+        let dropping = [config.clone().with_dropout(0.5), config.clone().with_drop_path(0.9)];
+        match &config {
+            ClassifierConfig::Mlp(_) => assert!(matches!(
+                &dropping,
+                [Some(ClassifierConfig::Mlp(MlpConfig { dropout: 0.5, .. })), None]
+            )),
+            ClassifierConfig::LeNet5(_) => assert_eq!(dropping, [None, None]),
+            ClassifierConfig::ResNet(_) => assert!(matches!(
+                &dropping,
+                [None, Some(ClassifierConfig::ResNet(ResNetConfig { drop_path: 0.9, .. }))]
+            )),
+            ClassifierConfig::CifarResNet(_) => assert!(matches!(
+                &dropping,
+                [None, Some(ClassifierConfig::CifarResNet(CifarResNetConfig { drop_path: 0.9, .. }))]
+            )),
+        }
+    }
+}
+
+#[test]
 fn nothing_is_dropped_in_evaluation() {
     let device = device().autodiff();
     for config in dropping() {

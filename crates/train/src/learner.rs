@@ -32,7 +32,8 @@ pub struct LearnerConfig {
     /// Largest global gradient norm; larger gradients are scaled down to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// Decay of the exponential moving average of the weights, which is evaluated and saved in their place.
+    /// Decay of the exponential moving average of the weights, which is evaluated and saved in their place. The first steps
+    /// have a smaller one, see [`Ema::with_warmup`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
     /// Steps between measurements of each parameter's gradient norm and update ratio.
@@ -67,7 +68,7 @@ impl<M: Module> Learner<M> {
         total_steps: u64,
     ) -> Result<Self, OptimError> {
         let schedule = config.schedule.init(total_steps, config.lr)?;
-        let ema = config.ema_decay.map(|decay| Ema::new(&model, decay)).transpose()?;
+        let ema = config.ema_decay.map(|decay| Ok(Ema::new(&model, decay)?.with_warmup())).transpose()?;
         Ok(Self {
             name,
             optimizer: config.optimizer.init(config.decay)?,

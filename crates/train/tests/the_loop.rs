@@ -239,6 +239,18 @@ fn it_learns() {
 }
 
 #[test]
+fn the_average_forgets_the_start_at_once() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut game = Game::new(Rules::Alone, 0.1, 1);
+    let [start, ..] = game.values();
+    play(&mut game, 1, &run_dir(&folder, "run")).unwrap();
+    let [trained, average, ..] = game.values();
+    // The decay of 0.7 begins as 1/10. Two products and a sum in f32.
+    assert!((average - (0.1 * start + 0.9 * trained)).abs() < 1e-6, "{start} {trained} {average}");
+}
+
+#[test]
 fn the_best_weights_are_kept_and_patience_ends_the_run() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();

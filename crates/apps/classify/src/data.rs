@@ -65,8 +65,10 @@ pub struct Parts {
     pub classes: Vec<String>,
     /// Images to learn from.
     pub train: Arc<dyn Dataset<Item = Sample>>,
-    /// Images that choose the best weights; `None` when none are held back.
+    /// Images to measure the weights by during the run; `None` when there are none.
     pub validation: Option<Arc<dyn Dataset<Item = Sample>>>,
+    /// The share of the training images that was held back as `validation`; `None` where the data set has images for that.
+    pub held_back: Option<f64>,
     /// Images that are looked at once, at the end.
     pub test: Arc<dyn Dataset<Item = Sample>>,
 }
@@ -86,24 +88,46 @@ impl std::fmt::Debug for Parts {
 impl Parts {
     /// Opens the data set of a run.
     ///
+    /// `validation` is the share of the training images to hold back, 0 for no validation at all. Without it, the data set's
+    /// own validation part is taken, else a tenth of the training images.
+    ///
     /// # Errors
-    /// When it isn't there or is damaged.
+    /// When the data set isn't there or is damaged, and when a share is asked of one that has a validation part.
     pub fn open(
         data: &str,
         data_dir: &Path,
         seed: u64,
         test_fraction: f64,
-        validation: f64,
+        validation: Option<f64>,
     ) -> Result<Self, ClassifyError> {
         let set = open(&Source::parse(data)?, data_dir, &OpenOptions { seed, test_fraction })?;
-        Self::divide(set, seed, validation)
+        match (&set.validation, validation) {
+            (Some(given), None) => Ok(Self {
+                name: set.name,
+                classes: set.classes,
+                train: set.train,
+                validation: Some(given.clone()),
+                held_back: None,
+                test: set.test,
+            }),
+            (Some(given), Some(share)) if share > 0.0 => Err(ClassifyError::Option {
+                option: "validation",
+                value: share.to_string(),
+                reason: format!(
+                    "{} has {} validation images of its own; leave the option out to use them, or give 0 for no validation",
+                    set.name,
+                    given.len()
+                ),
+            }),
+            (_, share) => Self::divide(set, seed, share.unwrap_or(0.1)),
+        }
     }
 
     /// Holds back a stratified part of the training images.
-    fn divide(set: ImageClasses, seed: u64, validation: f64) -> Result<Self, ClassifyError> {
+    fn divide(set: ImageClasses, seed: u64, share: f64) -> Result<Self, ClassifyError> {
         let all = LabelledImages { images: set.train.clone(), labels: set.train_labels().to_vec() };
-        let (train, validation) = if validation > 0.0 {
-            let split = stratified(&all.labels, validation, seed)?;
+        let (train, validation) = if share > 0.0 {
+            let split = stratified(&all.labels, share, seed)?;
             let train: Arc<dyn Dataset<Item = Sample>> =
                 Arc::new(Subset::new(all.images.clone(), split.train));
             let held_back: Arc<dyn Dataset<Item = Sample>> = Arc::new(Subset::new(all.images, split.test));
@@ -111,7 +135,14 @@ impl Parts {
         } else {
             (all.images, None)
         };
-        Ok(Self { name: set.name, classes: set.classes, train, validation, test: set.test })
+        Ok(Self {
+            name: set.name,
+            classes: set.classes,
+            train,
+            validation,
+            held_back: Some(share),
+            test: set.test,
+        })
     }
 }
 
@@ -175,7 +206,9 @@ pub fn training_pipeline(input: &InputSpec, options: &TrainOptions) -> Result<Pi
         }));
     }
     if let Some(num_ops) = options.rand_augment.filter(|&num_ops| num_ops > 0) {
-        steps.push(TransformConfig::RandAugment(RandAugment { num_ops, ..RandAugment::default() }));
+        let default = RandAugment::default();
+        let magnitude = options.rand_augment_magnitude.unwrap_or(default.magnitude);
+        steps.push(TransformConfig::RandAugment(RandAugment { num_ops, magnitude, ..default }));
     }
     if let Some(probability) = options.erasing.filter(|&probability| probability != 0.0) {
         steps.push(TransformConfig::RandomErasing(RandomErasing {

@@ -17,7 +17,7 @@ pub use data::{
 };
 pub use error::ClassifyError;
 pub use infer::{Features, Input, Prediction, Predictor, Scored, evaluate, save_features};
-pub use options::{Augment, Decay, OptimizerName, ScheduleName, TrainOptions};
+pub use options::{Augment, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
 pub use report::Finished;
 pub use saved::{Description, TestSplit, Trained};
 pub use task::ClassifyTask;

@@ -99,8 +99,8 @@ fn subtitle(plan: &Plan, trained: &Trained, outcome: &Outcome) -> String {
     format!(
         "Image classification: {} parameters, trained on {} images in {} steps ({:.1} epochs){ending}",
         thousands(trained.model.num_params()),
-        plan.parts.train.len(),
-        outcome.clock.step,
+        thousands(plan.parts.train.len()),
+        thousands(outcome.clock.step as usize),
         outcome.clock.epochs_done(),
     )
 }

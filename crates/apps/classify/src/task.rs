@@ -14,6 +14,7 @@ use libellus_train::{
 use crate::data::{HostBatches, ImageLoader, Targets, to_device};
 use crate::error::ClassifyError;
 use crate::infer::measure;
+use crate::options::Keep;
 use crate::saved::Description;
 
 /// Learns to tell classes of images apart.
@@ -21,8 +22,9 @@ pub struct ClassifyTask {
     pub(crate) learner: Learner<Classifier>,
     pub(crate) loss: CrossEntropy,
     pub(crate) train: ImageLoader,
-    /// Empty when no images are held back; the last weights are the best ones then.
+    /// Empty when no images are held back.
     pub(crate) validation: Option<ImageLoader>,
+    pub(crate) keep: Keep,
     /// Batches whose gradients are averaged into one step.
     pub(crate) accumulate: usize,
     pub(crate) description: Description,
@@ -87,7 +89,10 @@ impl Task for ClassifyTask {
     }
 
     fn goal(&self) -> Option<Goal> {
-        self.validation.as_ref().map(|_| Goal { metric: "accuracy", direction: Direction::Maximise })
+        match self.keep {
+            Keep::Best => Some(Goal { metric: "accuracy", direction: Direction::Maximise }),
+            Keep::Last => None,
+        }
     }
 
     fn save(&self, checkpoint: &mut CheckpointWriter) -> Result<(), ClassifyError> {

@@ -9,7 +9,7 @@ use libellus_data::{
     BatchSize, Channels, ImageCollate, LastBatch, Loader, LoaderConfig, Mix, Order, Pipeline,
 };
 use libellus_losses::CrossEntropyConfig;
-use libellus_models::{Classifier, ClassifierConfig, preset};
+use libellus_models::{Classifier, ClassifierConfig, Preset, preset, presets};
 use libellus_optim::{
     AdamConfig, AdamWConfig, DecayPolicy, LionConfig, OptimizerConfig, RmsPropConfig, ScheduleConfig,
     SgdConfig,
@@ -21,7 +21,7 @@ use libellus_weights::{Checkpoint, Layout, LoadOptions, WeightsError, load, para
 
 use crate::data::{ImageLoader, Parts, inference_pipeline, mixing, training_pipeline};
 use crate::error::ClassifyError;
-use crate::options::{Augment, Decay, OptimizerName, ScheduleName, TrainOptions};
+use crate::options::{Augment, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
 use crate::report::{Circumstances, Finished, write_report};
 use crate::saved::{Description, TASK, TestSplit, Trained};
 use crate::task::ClassifyTask;
@@ -46,7 +46,7 @@ pub struct Plan {
 pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, ClassifyError> {
     refuse_idle_options(options)?;
     let seed = options.seed.unwrap_or(0);
-    let validation = fraction("validation", options.validation.unwrap_or(0.1))?;
+    let validation = options.validation.map(|share| fraction("validation", share)).transpose()?;
     let test_fraction = fraction("test-fraction", options.test_fraction.unwrap_or(0.2))?;
     let data = options.data.clone().unwrap_or_else(|| "digits".to_owned());
     let parts = Parts::open(&data, data_dir, seed, test_fraction, validation)?;
@@ -60,12 +60,22 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
     let made_for = preset.classifier()?;
     let size = options.image_size.map_or([made_for.input.height, made_for.input.width], |size| [size; 2]);
     let input = made_for.input.clone().with_channels(channels).with_size(size[0], size[1]);
-    let config = (made_for.build)(parts.classes.len(), channels).with_input_size(size[0], size[1]);
+    let mut config = (made_for.build)(parts.classes.len(), channels).with_input_size(size[0], size[1]);
+    for (name, probability, dropping) in [
+        ("dropout", options.dropout, ClassifierConfig::with_dropout as Dropping),
+        ("drop-path", options.drop_path, ClassifierConfig::with_drop_path),
+    ] {
+        if let Some(probability) = probability.filter(|&probability| probability != 0.0) {
+            config =
+                dropping(config, probability).ok_or_else(|| lacks(preset, name, probability, dropping))?;
+        }
+    }
     config.validate()?;
     config.check_input(&input)?;
 
+    let is_digits = data == "digits";
     let length = match (options.epochs, options.steps) {
-        (None, None) => (Some(if data == "digits" { 30 } else { 10 }), None),
+        (None, None) => (Some(if is_digits { 30 } else { 10 }), None),
         given => given,
     };
     let augment = match options.augment.unwrap_or(Augment::Auto) {
@@ -76,9 +86,19 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
     };
     let optimizer = options.optimizer.unwrap_or(OptimizerName::AdamW);
     let constants = optimizer_config(optimizer, options)?;
+    let keep = options.keep.unwrap_or(match optimizer {
+        _ if parts.validation.is_none() => Keep::Last,
+        _ if options.patience.is_some() => Keep::Best,
+        // Their 145 validation images are too few to tell one epoch from another.
+        OptimizerName::AdamW if is_digits => Keep::Last,
+        _ => Keep::Best,
+    });
+    if keep == Keep::Best && parts.validation.is_none() {
+        return Err(option("keep", "best", "without validation images nothing tells which weights are best"));
+    }
     let decided = TrainOptions {
         data: Some(data),
-        validation: Some(validation),
+        validation: parts.held_back,
         test_fraction: Some(test_fraction),
         image_size: options.image_size,
         workers: Some(options.workers.unwrap_or(1)),
@@ -92,11 +112,18 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
         label_smoothing: Some(options.label_smoothing.unwrap_or(0.0)),
         log_every: Some(options.log_every.unwrap_or(10)),
         optimizer: Some(optimizer),
+        // The few steps on the digits are better large and averaged.
         lr: Some(options.lr.unwrap_or(match optimizer {
+            OptimizerName::AdamW if is_digits => 5e-3,
             OptimizerName::Sgd => 0.1,
             OptimizerName::RmsProp => 1e-3,
             _ => constants.default_lr(),
         })),
+        ema: Some(options.ema.unwrap_or(match optimizer {
+            OptimizerName::AdamW if is_digits => 0.98,
+            _ => 0.0,
+        })),
+        keep: Some(keep),
         schedule: Some(options.schedule.unwrap_or(ScheduleName::Cosine)),
         weight_decay: Some(constants.weight_decay()),
         decay: Some(options.decay.unwrap_or(Decay::Weights)),
@@ -116,6 +143,20 @@ pub fn resolve(options: &TrainOptions, data_dir: &Path) -> Result<Plan, Classify
     };
     let weights = decided.weights.clone();
     Ok(Plan { options: decided, parts, description, weights })
+}
+
+/// Sets a probability of dropping, in the architectures that can drop.
+type Dropping = fn(ClassifierConfig, f64) -> Option<ClassifierConfig>;
+
+/// Says which architectures can drop what this one can't.
+fn lacks(preset: &Preset, name: &'static str, probability: f64, dropping: Dropping) -> ClassifyError {
+    let can = |other: &&Preset| {
+        other.classifier().is_ok_and(|classifier| dropping(classifier.config(), probability).is_some())
+    };
+    let mut families: Vec<&str> = presets().iter().filter(can).map(|other| other.family).collect();
+    families.dedup();
+    let reason = format!("{} has nothing to drop in this way, unlike {}", preset.name, families.join(", "));
+    option(name, probability, &reason)
 }
 
 /// A model that learns the data set in minutes on a CPU.
@@ -264,6 +305,7 @@ pub fn prepare(plan: &Plan, device: &Device) -> Result<(ClassifyTask, FitConfig)
         loss: loss.init()?,
         train,
         validation,
+        keep: options.keep.unwrap_or(Keep::Last),
         accumulate,
         description: plan.description.clone(),
         device: device.clone(),
@@ -335,10 +377,27 @@ fn refuse_idle_options(options: &TrainOptions) -> Result<(), ClassifyError> {
         ("warmup", options.warmup.is_some() && schedule != S::Cosine, "--schedule cosine has it"),
         ("decay-every", options.decay_every.is_some() && schedule != S::Step, "--schedule step has it"),
         ("gamma", options.gamma.is_some() && schedule != S::Step, "--schedule step has it"),
+        ("pct-start", options.pct_start.is_some() && schedule != S::Onecycle, "--schedule onecycle has it"),
+        ("div-factor", options.div_factor.is_some() && schedule != S::Onecycle, "--schedule onecycle has it"),
+        (
+            "final-div-factor",
+            options.final_div_factor.is_some() && schedule != S::Onecycle,
+            "--schedule onecycle has it",
+        ),
+        (
+            "rand-augment-magnitude",
+            options.rand_augment_magnitude.is_some() && options.rand_augment.unwrap_or(0) == 0,
+            "--rand-augment N turns RandAugment on",
+        ),
         (
             "patience",
             options.patience.is_some() && options.validation == Some(0.0),
             "without validation images nothing tells when to stop",
+        ),
+        (
+            "patience",
+            options.patience.is_some() && options.keep == Some(Keep::Last),
+            "with --keep last no validation is better than another",
         ),
     ];
     match idle.into_iter().find(|(_, is_idle, _)| *is_idle) {
@@ -361,7 +420,11 @@ fn learner_config(options: &TrainOptions, total_steps: u64) -> Result<LearnerCon
             every: share("decay-every", options.decay_every.unwrap_or(1.0 / 3.0))?.max(1),
             gamma: options.gamma.unwrap_or(0.1),
         },
-        ScheduleName::Onecycle => ScheduleConfig::one_cycle(),
+        ScheduleName::Onecycle => ScheduleConfig::OneCycle {
+            pct_start: options.pct_start.unwrap_or(0.3),
+            div_factor: options.div_factor.unwrap_or(25.0),
+            final_div_factor: options.final_div_factor.unwrap_or(1e4),
+        },
     };
     let positive = |name, value: Option<f64>| match value {
         Some(value) if !(value > 0.0 && value.is_finite()) => Err(option(name, value, "it must be above 0")),
@@ -381,7 +444,7 @@ fn learner_config(options: &TrainOptions, total_steps: u64) -> Result<LearnerCon
             Decay::All => DecayPolicy::All,
         },
         clip_norm: positive("clip-norm", options.clip_norm)?,
-        ema_decay: options.ema,
+        ema_decay: options.ema.filter(|&decay| decay != 0.0),
         flow_every,
     })
 }

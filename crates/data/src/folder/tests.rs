@@ -36,7 +36,7 @@ fn content(images: &Arc<dyn Dataset<Item = Sample>>) -> Vec<(u8, usize)> {
 
 #[test]
 fn a_given_split_is_kept() {
-    for test in TEST_FOLDERS {
+    for test in ["test", "val", "valid", "validation"] {
         let in_test = |file: &str| format!("{test}/{file}");
         let dir = folder(&["train/dog/3.png", "train/cat/2.png", "train/cat/1.PNG", &in_test("dog/4.png")]);
         let images = open(&dir).unwrap();
@@ -44,6 +44,25 @@ fn a_given_split_is_kept() {
         assert_eq!(content(&images.train), [(1, 0), (2, 0), (3, 1)]);
         assert_eq!(content(&images.test), [(4, 1)]);
         assert_eq!((images.train_labels(), images.test_labels()), (&[0, 0, 1][..], &[1][..]));
+        assert!(images.validation.is_none());
+    }
+}
+
+#[test]
+fn validation_beside_a_test_part_is_validation() {
+    for validation in VALIDATION_FOLDERS {
+        let in_validation = |file: &str| format!("{validation}/{file}");
+        let dir = folder(&[
+            "train/dog/3.png",
+            "train/cat/2.png",
+            "test/cat/5.png",
+            "test/dog/6.png",
+            &in_validation("dog/4.png"),
+        ]);
+        let images = open(&dir).unwrap();
+        assert_eq!(content(&images.train), [(2, 0), (3, 1)]);
+        assert_eq!(content(&images.test), [(5, 0), (6, 1)]);
+        assert_eq!(content(images.validation.as_ref().unwrap()), [(4, 1)]);
     }
 }
 
@@ -100,6 +119,8 @@ fn unusable_folders_are_named() {
     assert_eq!(message(&dir), "class folder DIR/b holds no image: fill it or remove it");
     let dir = folder(&["train/a/1.png", "train/b/2.png", "test/a/3.png", "test/c/4.png"]);
     assert_eq!(message(&dir), "DIR/test/c has no counterpart among the training classes in DIR/train");
+    let dir = folder(&["train/a/1.png", "train/b/2.png", "test/a/3.png", "val/d/4.png"]);
+    assert_eq!(message(&dir), "DIR/val/d has no counterpart among the training classes in DIR/train");
     let dir = folder(&["train/a/1.png", "train/b/2.png", "test/notes.txt"]);
     let nothing =
         "holds no data set: it needs a folder of images per class, IDX files, or CIFAR binary batches";

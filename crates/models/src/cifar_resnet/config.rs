@@ -197,6 +197,10 @@ impl ImageArchitecture for CifarResNetConfig {
         self.in_channels
     }
 
+    fn drop_path(&mut self) -> Option<&mut f64> {
+        Some(&mut self.drop_path)
+    }
+
     fn native_size(&self) -> [usize; 2] {
         [32, 32]
     }

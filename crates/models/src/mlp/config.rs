@@ -123,6 +123,10 @@ impl ImageArchitecture for MlpConfig {
         self.in_channels
     }
 
+    fn dropout(&mut self) -> Option<&mut f64> {
+        Some(&mut self.dropout)
+    }
+
     fn input_size(&self) -> Option<[usize; 2]> {
         Some(self.input_size)
     }

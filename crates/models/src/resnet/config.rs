@@ -235,4 +235,8 @@ impl ImageArchitecture for ResNetConfig {
     fn in_channels(&self) -> usize {
         self.in_channels
     }
+
+    fn drop_path(&mut self) -> Option<&mut f64> {
+        Some(&mut self.drop_path)
+    }
 }
