@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::config_file::parse;
 use crate::{
     Architecture, CifarResNet, CifarResNetConfig, ConfigError, Gpt2, Gpt2Config, ImageArchitecture,
-    InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, Preset, ResNet, ResNetConfig, Rnn,
-    RnnConfig, Tensors, Vgg, VggConfig,
+    InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config,
+    Preset, ResNet, ResNetConfig, Rnn, RnnConfig, Tensors, Vgg, VggConfig,
 };
 
 classifiers! {
@@ -24,6 +24,8 @@ classifiers! {
     "resnet" => ResNet(ResNetConfig),
     /// A plain stack of 3x3 convolutions.
     "vgg" => Vgg(VggConfig),
+    /// A network of inverted residual blocks.
+    "mobilenet_v2" => MobileNetV2(MobileNetV2Config),
 }
 
 models! {
