@@ -21,6 +21,7 @@
 mod enums;
 
 pub mod cifar_resnet;
+pub mod efficientnet;
 pub mod gpt2;
 pub mod lenet5;
 pub mod llama;
@@ -53,6 +54,7 @@ pub use architecture::{Architecture, ImageArchitecture};
 pub use causal_lm::CausalLm;
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
 pub use device::device_of;
+pub use efficientnet::{EfficientNet, EfficientNetConfig};
 pub use error::ConfigError;
 pub use gpt2::{Gpt2, Gpt2Config};
 pub use input::{InputSpec, Interpolation};

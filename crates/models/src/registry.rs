@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::config_file::parse;
 use crate::{
-    Architecture, CifarResNet, CifarResNetConfig, ConfigError, Gpt2, Gpt2Config, ImageArchitecture,
-    InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config,
-    Preset, ResNet, ResNetConfig, Rnn, RnnConfig, Tensors, Vgg, VggConfig,
+    Architecture, CifarResNet, CifarResNetConfig, ConfigError, EfficientNet, EfficientNetConfig, Gpt2,
+    Gpt2Config, ImageArchitecture, InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig,
+    MobileNetV2, MobileNetV2Config, Preset, ResNet, ResNetConfig, Rnn, RnnConfig, Tensors, Vgg, VggConfig,
 };
 
 classifiers! {
@@ -26,6 +26,8 @@ classifiers! {
     "vgg" => Vgg(VggConfig),
     /// A network of inverted residual blocks.
     "mobilenet_v2" => MobileNetV2(MobileNetV2Config),
+    /// A network of inverted residual blocks with squeeze and excitation.
+    "efficientnet" => EfficientNet(EfficientNetConfig),
 }
 
 models! {
