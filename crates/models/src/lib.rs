@@ -21,6 +21,7 @@
 mod enums;
 
 pub mod cifar_resnet;
+pub mod convnext;
 pub mod efficientnet;
 pub mod gpt2;
 pub mod lenet5;
@@ -53,6 +54,7 @@ mod tests;
 pub use architecture::{Architecture, ImageArchitecture};
 pub use causal_lm::CausalLm;
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
+pub use convnext::{ConvNeXt, ConvNeXtConfig};
 pub use device::device_of;
 pub use efficientnet::{EfficientNet, EfficientNetConfig};
 pub use error::ConfigError;

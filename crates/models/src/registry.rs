@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::config_file::parse;
 use crate::{
-    Architecture, CifarResNet, CifarResNetConfig, ConfigError, EfficientNet, EfficientNetConfig, Gpt2,
-    Gpt2Config, ImageArchitecture, InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig,
-    MobileNetV2, MobileNetV2Config, Preset, ResNet, ResNetConfig, Rnn, RnnConfig, Tensors, Vgg, VggConfig,
+    Architecture, CifarResNet, CifarResNetConfig, ConfigError, ConvNeXt, ConvNeXtConfig, EfficientNet,
+    EfficientNetConfig, Gpt2, Gpt2Config, ImageArchitecture, InputError, LeNet5, LeNet5Config, Llama,
+    LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config, Preset, ResNet, ResNetConfig, Rnn,
+    RnnConfig, Tensors, Vgg, VggConfig,
 };
 
 classifiers! {
@@ -28,6 +29,8 @@ classifiers! {
     "mobilenet_v2" => MobileNetV2(MobileNetV2Config),
     /// A network of inverted residual blocks with squeeze and excitation.
     "efficientnet" => EfficientNet(EfficientNetConfig),
+    /// A residual network of large depthwise convolutions.
+    "convnext" => ConvNeXt(ConvNeXtConfig),
 }
 
 models! {
