@@ -30,6 +30,7 @@ pub mod mlp;
 pub mod mobilenet_v2;
 pub mod resnet;
 pub mod rnn;
+pub mod unet;
 pub mod vgg;
 
 mod architecture;
@@ -69,4 +70,5 @@ pub use registry::{Classifier, ClassifierConfig, Model, ModelConfig};
 pub use resnet::{ResNet, ResNetConfig};
 pub use rnn::{Rnn, RnnConfig};
 pub use tensors::{InputError, Tensors};
+pub use unet::{UNet, UNetConfig};
 pub use vgg::{Vgg, VggConfig};

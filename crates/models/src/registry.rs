@@ -11,7 +11,7 @@ use crate::{
     Architecture, CifarResNet, CifarResNetConfig, ConfigError, ConvNeXt, ConvNeXtConfig, EfficientNet,
     EfficientNetConfig, Gpt2, Gpt2Config, ImageArchitecture, InputError, LeNet5, LeNet5Config, Llama,
     LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config, Preset, ResNet, ResNetConfig, Rnn,
-    RnnConfig, Tensors, Vgg, VggConfig,
+    RnnConfig, Tensors, UNet, UNetConfig, Vgg, VggConfig,
 };
 
 classifiers! {
@@ -40,4 +40,6 @@ models! {
     "llama" => Llama(LlamaConfig),
     /// A recurrent network.
     "rnn" => Rnn(RnnConfig),
+    /// A U-Net, for segmentation.
+    "unet" => UNet(UNetConfig),
 }
