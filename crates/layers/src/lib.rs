@@ -14,6 +14,7 @@
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
 //! | [`Rnn`], [`Lstm`], [`Gru`] | burn's have one layer, no dropout, and a tensor for each gate where PyTorch's checkpoints have one for all |
 //! | [`Linear`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
+//! | [`ConvNorm`], [`SqueezeExcitation`], [`InvertedResidual`], [`ZeroBias`] | burn has none |
 //!
 //! Layers have burn's parameter names and shapes, and PyTorch's initial distributions.
 //!
@@ -23,8 +24,10 @@ mod activation;
 mod attention;
 mod batch_norm;
 mod conv;
+mod conv_norm;
 mod drop_path;
 mod embedding;
+mod inverted_residual;
 mod kv_cache;
 mod linear;
 mod norm;
@@ -32,14 +35,18 @@ mod recurrent;
 mod residual;
 mod rope;
 mod running;
+mod squeeze;
 pub mod trace;
+mod zero_bias;
 
 pub use activation::Activation;
 pub use attention::{AttentionOptions, Causal, attention, merge_heads, split_heads};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, conv_before_norm};
+pub use conv_norm::{ConvNorm, ConvNormConfig};
 pub use drop_path::{DropPath, DropPathConfig, linear_decay};
 pub use embedding::{Embedding, EmbeddingConfig};
+pub use inverted_residual::{Expand, InvertedResidual, InvertedResidualConfig};
 pub use kv_cache::{KeysValues, KvCache, Span};
 pub use linear::{Linear, LinearConfig};
 pub use norm::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
@@ -53,8 +60,11 @@ pub use residual::{
 };
 pub use rope::{Rope, RopeScaling, Rotation};
 pub use running::RunningStatistic;
+pub use squeeze::{SqueezeExcitation, SqueezeExcitationConfig};
+pub use zero_bias::ZeroBias;
 
+pub use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig, InterpolateMode};
 pub use burn::nn::pool::{
     AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,
 };
-pub use burn::nn::{Dropout, DropoutConfig, Identity, Initializer, PaddingConfig2d};
+pub use burn::nn::{Dropout, DropoutConfig, Identity, Initializer, PaddingConfig2d, Relu};

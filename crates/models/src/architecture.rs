@@ -32,6 +32,11 @@ pub trait ImageArchitecture {
         None
     }
 
+    /// The least height and width in pixels of an image.
+    fn min_side(&self) -> usize {
+        1
+    }
+
     /// Takes images of another size, where the parameters depend on it.
     fn set_input_size(&mut self, _size: [usize; 2]) {}
 

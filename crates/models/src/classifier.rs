@@ -15,13 +15,13 @@ impl ClassifierConfig {
     /// Checks that images as `input` describes them fit the model.
     ///
     /// # Errors
-    /// [`ConfigError::InputMismatch`] if they don't.
+    /// [`ConfigError::InputMismatch`] or [`ConfigError::ImageTooSmall`] if they don't.
     pub fn check_input(&self, input: &InputSpec) -> Result<(), ConfigError> {
         let size = self.input_size();
         let fits = input.channels == self.in_channels()
             && size.is_none_or(|size| size == [input.height, input.width]);
         if fits {
-            return Ok(());
+            return self.check_side(input);
         }
         let [height, width] =
             size.map_or(["*".to_owned(), "*".to_owned()], |size| size.map(|side| side.to_string()));
@@ -29,6 +29,14 @@ impl ClassifierConfig {
             model: format!("{}x{height}x{width}", self.in_channels()),
             input: format!("{}x{}x{}", input.channels, input.height, input.width),
         })
+    }
+
+    fn check_side(&self, input: &InputSpec) -> Result<(), ConfigError> {
+        let (height, width, min) = (input.height, input.width, self.architecture().min_side());
+        match height.min(width) < min {
+            true => Err(ConfigError::ImageTooSmall { height, width, min }),
+            false => Ok(()),
+        }
     }
 
     /// Number of classes `K`.
@@ -89,7 +97,10 @@ impl ClassifierConfig {
                 inputs.length("images", 2, height)?;
                 inputs.length("images", 3, width)?;
             }
-            None => [2, 3].iter().try_for_each(|&dim| inputs.length_within("images", dim, 1, usize::MAX))?,
+            None => {
+                let least = self.architecture().min_side();
+                [2, 3].iter().try_for_each(|&dim| inputs.length_within("images", dim, least, usize::MAX))?;
+            }
         }
         let features = model.forward_features(images);
         let logits = model.forward_head(features.clone());

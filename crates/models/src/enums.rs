@@ -7,7 +7,7 @@ macro_rules! classifiers {
         ///
         /// Shapes: `B` batch, `C` channels, `H`/`W` image size, `D` width of the features, `K` classes.
         #[derive(Module, Debug)]
-        #[expect(clippy::large_enum_variant, reason = "a program holds a few, and a box has no burn Module")]
+        #[allow(clippy::large_enum_variant, reason = "a program holds one, and a box has no burn Module")]
         pub enum Classifier {
             $($(#[doc = $doc])+ $variant($variant),)+
         }

@@ -48,9 +48,36 @@ pub enum ConfigError {
         /// The depth asked for.
         depth: usize,
     },
+    /// A number is infinite or none.
+    #[error("`{field}` must be a finite number, not {value}")]
+    NotFinite {
+        /// Name of the field.
+        field: &'static str,
+        /// What it holds.
+        value: f64,
+    },
+    /// A ResNet of basic blocks is to have groups.
+    #[error("`groups` and `width_per_group` are for bottleneck blocks: basic ones have neither")]
+    GroupsWithoutBottleneck,
+    /// A kernel has no middle.
+    #[error("`kernel` must be odd, not {kernel}: an even one changes the size of the maps")]
+    EvenKernel {
+        /// Height and width of the kernel.
+        kernel: usize,
+    },
     /// An image is too small to leave anything after the convolutions.
     #[error("`input_size` must be at least {min}x{min} pixels, not {height}x{width}")]
     InputTooSmall {
+        /// Height in pixels.
+        height: usize,
+        /// Width in pixels.
+        width: usize,
+        /// Least height and width in pixels.
+        min: usize,
+    },
+    /// The images that will be fed are smaller than the model halves them.
+    #[error("the model takes images of at least {min}x{min} pixels, the input is {height}x{width}")]
+    ImageTooSmall {
         /// Height in pixels.
         height: usize,
         /// Width in pixels.

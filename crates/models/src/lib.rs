@@ -21,12 +21,17 @@
 mod enums;
 
 pub mod cifar_resnet;
+pub mod convnext;
+pub mod efficientnet;
 pub mod gpt2;
 pub mod lenet5;
 pub mod llama;
 pub mod mlp;
+pub mod mobilenet_v2;
 pub mod resnet;
 pub mod rnn;
+pub mod unet;
+pub mod vgg;
 
 mod architecture;
 mod causal_lm;
@@ -50,15 +55,20 @@ mod tests;
 pub use architecture::{Architecture, ImageArchitecture};
 pub use causal_lm::CausalLm;
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
+pub use convnext::{ConvNeXt, ConvNeXtConfig};
 pub use device::device_of;
+pub use efficientnet::{EfficientNet, EfficientNetConfig};
 pub use error::ConfigError;
 pub use gpt2::{Gpt2, Gpt2Config};
 pub use input::{InputSpec, Interpolation};
 pub use lenet5::{LeNet5, LeNet5Config};
 pub use llama::{Llama, LlamaConfig};
 pub use mlp::{Mlp, MlpConfig};
+pub use mobilenet_v2::{MobileNetV2, MobileNetV2Config};
 pub use preset::{ClassifierPreset, Preset, PresetModel, preset, presets};
 pub use registry::{Classifier, ClassifierConfig, Model, ModelConfig};
 pub use resnet::{ResNet, ResNetConfig};
 pub use rnn::{Rnn, RnnConfig};
 pub use tensors::{InputError, Tensors};
+pub use unet::{UNet, UNetConfig};
+pub use vgg::{Vgg, VggConfig};

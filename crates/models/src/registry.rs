@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::config_file::parse;
 use crate::{
-    Architecture, CifarResNet, CifarResNetConfig, ConfigError, Gpt2, Gpt2Config, ImageArchitecture,
-    InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, Preset, ResNet, ResNetConfig, Rnn,
-    RnnConfig, Tensors,
+    Architecture, CifarResNet, CifarResNetConfig, ConfigError, ConvNeXt, ConvNeXtConfig, EfficientNet,
+    EfficientNetConfig, Gpt2, Gpt2Config, ImageArchitecture, InputError, LeNet5, LeNet5Config, Llama,
+    LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config, Preset, ResNet, ResNetConfig, Rnn,
+    RnnConfig, Tensors, UNet, UNetConfig, Vgg, VggConfig,
 };
 
 classifiers! {
@@ -22,6 +23,14 @@ classifiers! {
     "cifar_resnet" => CifarResNet(CifarResNetConfig),
     /// A residual network for large images.
     "resnet" => ResNet(ResNetConfig),
+    /// A plain stack of 3x3 convolutions.
+    "vgg" => Vgg(VggConfig),
+    /// A network of inverted residual blocks.
+    "mobilenet_v2" => MobileNetV2(MobileNetV2Config),
+    /// A network of inverted residual blocks with squeeze and excitation.
+    "efficientnet" => EfficientNet(EfficientNetConfig),
+    /// A residual network of large depthwise convolutions.
+    "convnext" => ConvNeXt(ConvNeXtConfig),
 }
 
 models! {
@@ -31,4 +40,6 @@ models! {
     "llama" => Llama(LlamaConfig),
     /// A recurrent network.
     "rnn" => Rnn(RnnConfig),
+    /// A U-Net, for segmentation.
+    "unet" => UNet(UNetConfig),
 }

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use libellus_backend::testing::{assert_close, device, read, reference};
+use libellus_layers::trace::{Event, Recording, record};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 
 use crate::testing::{images, parameter_gradients, scalar};
 use crate::{
-    CifarResNetConfig, Classifier, ClassifierConfig, ClassifierPreset, ConfigError, InputSpec, LeNet5Config,
-    MlpConfig, ResNetConfig, preset, resnet::BlockKind,
+    CifarResNetConfig, Classifier, ClassifierConfig, ClassifierPreset, ConfigError, ConvNeXtConfig,
+    EfficientNetConfig, InputSpec, LeNet5Config, MlpConfig, MobileNetV2Config, ResNetConfig, VggConfig,
+    preset, resnet::BlockKind,
 };
 
 /// A tiny model of each architecture, nothing in it left to chance.
@@ -22,6 +24,10 @@ fn tiny() -> Vec<ClassifierConfig> {
         ClassifierConfig::ResNet(ResNetConfig::tiny()),
         ClassifierConfig::ResNet(bottleneck),
         ClassifierConfig::CifarResNet(CifarResNetConfig::tiny()),
+        ClassifierConfig::Vgg(VggConfig::tiny()),
+        ClassifierConfig::MobileNetV2(MobileNetV2Config::tiny()),
+        ClassifierConfig::EfficientNet(EfficientNetConfig::tiny()),
+        ClassifierConfig::ConvNeXt(ConvNeXtConfig::tiny()),
     ]
 }
 
@@ -31,11 +37,23 @@ fn dropping() -> Vec<ClassifierConfig> {
         ClassifierConfig::Mlp(MlpConfig { dropout: 0.5, ..MlpConfig::tiny() }),
         ClassifierConfig::ResNet(ResNetConfig { drop_path: 0.9, ..ResNetConfig::tiny() }),
         ClassifierConfig::CifarResNet(CifarResNetConfig { drop_path: 0.9, ..CifarResNetConfig::tiny() }),
+        ClassifierConfig::Vgg(VggConfig { dropout: 0.5, ..VggConfig::tiny() }),
+        ClassifierConfig::MobileNetV2(MobileNetV2Config { dropout: 0.5, ..MobileNetV2Config::tiny() }),
+        ClassifierConfig::EfficientNet(EfficientNetConfig { drop_path: 0.9, ..EfficientNetConfig::tiny() }),
+        ClassifierConfig::ConvNeXt(ConvNeXtConfig { drop_path: 0.9, ..ConvNeXtConfig::tiny() }),
     ]
 }
 
 fn classifier(name: &str) -> &'static ClassifierPreset {
     preset(name).expect("a preset").classifier().expect("a classifier")
+}
+
+fn has_batch_norms(config: &ClassifierConfig) -> bool {
+    match config {
+        ClassifierConfig::Mlp(_) | ClassifierConfig::LeNet5(_) | ClassifierConfig::ConvNeXt(_) => false,
+        ClassifierConfig::Vgg(config) => config.batch_norm,
+        _ => true,
+    }
 }
 
 fn init(config: &ClassifierConfig, device: &Device) -> Classifier {
@@ -44,7 +62,7 @@ fn init(config: &ClassifierConfig, device: &Device) -> Classifier {
 }
 
 fn batch(config: &ClassifierConfig, size: usize, device: &Device) -> Tensor<4> {
-    let [height, width] = config.input_size().unwrap_or([37, 29]);
+    let [height, width] = config.input_size().unwrap_or([37, 41]);
     images([size, config.in_channels(), height, width], device)
 }
 
@@ -93,7 +111,7 @@ fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
 fn training_updates_the_running_statistics_and_evaluation_does_not() {
     let device = device().autodiff();
     for config in tiny() {
-        if matches!(config, ClassifierConfig::Mlp(_) | ClassifierConfig::LeNet5(_)) {
+        if !has_batch_norms(&config) {
             continue;
         }
         let model = init(&config, &device);
@@ -224,6 +242,45 @@ fn the_device_under_test_agrees_with_the_reference() {
     }
 }
 
+/// torchvision's `_ops` for one image of the size that the weights were evaluated on, in billions of multiplications
+/// and additions to three digits.
+#[test]
+fn costs_are_the_published() {
+    for (name, published) in [
+        ("resnet18", 1.814),
+        ("resnet34", 3.664),
+        ("resnet50", 4.089),
+        ("resnet101", 7.801),
+        ("resnet152", 11.514),
+        ("resnext50_32x4d", 4.230),
+        ("wide_resnet50_2", 11.398),
+        ("vgg11", 7.609),
+        ("vgg13", 11.308),
+        ("vgg16_bn", 15.470),
+        ("vgg19", 19.632),
+        ("mobilenet_v2", 0.301),
+        ("efficientnet_b0", 0.386),
+        ("efficientnet_b1", 0.687),
+        ("efficientnet_b2", 1.088),
+        ("efficientnet_b3", 1.827),
+        ("efficientnet_b4", 4.394),
+        ("convnext_tiny", 4.456),
+        ("convnext_small", 8.684),
+        ("convnext_base", 15.355),
+    ] {
+        let config = preset(name).expect("a preset").config();
+        let model = config.init(&device()).expect("a valid preset");
+        let (outputs, events) = record(Recording::Shapes, || config.run(&model, &config.example()));
+        outputs.expect("its own example");
+        let layers = events.iter().filter_map(|event| match event {
+            Event::Layer(layer) => Some(layer.macs),
+            _ => None,
+        });
+        let billions = layers.sum::<u64>() as f64 / 1e9;
+        assert!((billions - published).abs() < 0.000_6, "{name}: {billions} instead of {published}");
+    }
+}
+
 #[test]
 fn configurations_are_strict_data() {
     for config in tiny() {
@@ -269,5 +326,8 @@ fn images_must_fit() {
     assert_eq!(config.check_input(&resnet.input.clone().with_size(61, 17)), Ok(()));
     let grey = InputSpec::with_channels(resnet.input.clone(), 1);
     assert!(matches!(config.check_input(&grey), Err(ConfigError::InputMismatch { .. })));
+    let vgg = classifier("vgg11");
+    let error = vgg.config().check_input(&vgg.input.clone().with_size(31, 64)).expect_err("too small");
+    assert_eq!(error.to_string(), "the model takes images of at least 32x32 pixels, the input is 31x64");
     assert!(grey.mean.len() == 1 && (grey.mean[0] - 0.4734).abs() < 1e-4);
 }

@@ -1,6 +1,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
-use libellus_backend::testing::device;
+use libellus_backend::testing::{device, read};
+use libellus_layers::{ShapeChange, Shortcut};
 
 use super::{CifarResNetConfig, IDELBAYEV};
 use crate::testing::Golden;
@@ -27,6 +28,35 @@ fn agrees_with_pytorch() {
     golden.check("gradient.images", images.grad(&gradients).expect("required"));
     golden.check("gradient.conv1.weight", model.conv1.weight.grad(&gradients).expect("required"));
     golden.check("gradient.linear.weight", model.fc.weight.grad(&gradients).expect("required"));
+}
+
+/// Option A of *pytorch_resnet_cifar10* pads by a quarter of the new channels at both sides.
+#[test]
+fn shortcuts_of_published_networks_pad_as_the_original() {
+    let device = device();
+    for width in [32, 64] {
+        let shortcut = Shortcut::new(width / 2, width, 2, ShapeChange::Subsample, &device);
+        let output = read(shortcut.forward(Tensor::ones([1, width / 2, 1, 1], &device)));
+        let values: Vec<f32> = output.iter().collect();
+        let quarter = vec![0.0; width / 4];
+        assert_eq!(values, [quarter.clone(), vec![1.0; width / 2], quarter].concat());
+    }
+}
+
+/// As its `state_dict` names them.
+#[test]
+fn names_are_those_of_the_original() {
+    for (ours, theirs) in [
+        ("conv1.weight", "conv1.weight"),
+        ("bn1.gamma", "bn1.weight"),
+        ("layer2.0.conv1.weight", "layer2.0.conv1.weight"),
+        ("layer3.2.bn2.beta", "layer3.2.bn2.bias"),
+        ("layer3.2.bn2.running_var", "layer3.2.bn2.running_var"),
+        ("fc.weight", "linear.weight"),
+        ("fc.bias", "linear.bias"),
+    ] {
+        assert_eq!(IDELBAYEV.theirs(ours), theirs);
+    }
 }
 
 #[test]

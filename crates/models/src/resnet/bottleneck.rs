@@ -9,7 +9,8 @@ use libellus_layers::{
 /// A 1x1 convolution to fewer channels, a 3x3, and a 1x1 to four times as many, each with a batch norm, beside a
 /// shortcut.
 ///
-/// He et al. 2016, figure 5, right; the stride is on the 3x3 convolution.
+/// He et al. 2016, figure 5, right; the stride is on the 3x3 convolution. With groups it is the block of ResNeXt (Xie et
+/// al. 2017, figure 3c).
 #[derive(Module, Debug)]
 pub struct Bottleneck {
     pub(super) conv1: Conv2d,
@@ -22,13 +23,13 @@ pub struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// Output channels for each channel of the 3x3 convolution.
+    /// Output channels for each channel of the stage's width.
     pub const EXPANSION: usize = 4;
 
-    /// A block from `channels_in` channels to `EXPANSION` times `width`.
+    /// A block from `channels_in` channels to `EXPANSION` times `width`, with `inner` channels in the 3x3 convolution.
     pub(super) fn new(
-        channels_in: usize,
-        width: usize,
+        [channels_in, inner, width]: [usize; 3],
+        groups: usize,
         stride: usize,
         drop_path: f64,
         last_gamma: GammaInit,
@@ -36,11 +37,11 @@ impl Bottleneck {
     ) -> Self {
         let channels_out = Self::EXPANSION * width;
         Self {
-            conv1: conv_before_norm(channels_in, width, 1, 1).init(device),
-            bn1: BatchNormConfig::new(width).init(device),
-            conv2: conv_before_norm(width, width, 3, stride).init(device),
-            bn2: BatchNormConfig::new(width).init(device),
-            conv3: conv_before_norm(width, channels_out, 1, 1).init(device),
+            conv1: conv_before_norm(channels_in, inner, 1, 1).init(device),
+            bn1: BatchNormConfig::new(inner).init(device),
+            conv2: conv_before_norm(inner, inner, 3, stride).with_groups(groups).init(device),
+            bn2: BatchNormConfig::new(inner).init(device),
+            conv3: conv_before_norm(inner, channels_out, 1, 1).init(device),
             bn3: BatchNormConfig::new(channels_out).with_gamma(last_gamma.initializer()).init(device),
             residual: ResidualConfig::new(channels_in, channels_out)
                 .with_stride(stride)

@@ -16,6 +16,17 @@ use crate::{ClassifierPreset, ConfigError, ImageArchitecture, InputSpec, Preset,
 /// The most blocks in a stage: four times those of the deepest published network.
 const MAX_BLOCKS: usize = 256;
 
+/// The width of the first stage of all published networks, which `width_per_group` is counted in.
+const BASE: usize = 64;
+
+fn one() -> usize {
+    1
+}
+
+fn base() -> usize {
+    BASE
+}
+
 /// Configuration of a [`ResNet`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,9 +43,16 @@ pub struct ResNetConfig {
     /// Blocks in each of the four stages (conv2_x to conv5_x in table 1).
     #[serde(deserialize_with = "named::depths")]
     pub depths: [usize; 4],
-    /// Channels of the 3x3 convolutions in the first stage; each later stage has twice those of the one before.
+    /// Width of the first stage: the channels of the first convolution and, without groups, of the stage's 3x3
+    /// convolutions. Each later stage has twice that of the one before.
     #[serde(deserialize_with = "named::width")]
     pub width: usize,
+    /// Groups into which the channels of a bottleneck's 3x3 convolution are divided (ResNeXt's cardinality).
+    #[serde(default = "one", deserialize_with = "named::groups")]
+    pub groups: usize,
+    /// Channels in each group of a bottleneck's 3x3 convolution for every 64 of the stage's width, rounded down.
+    #[serde(default = "base", deserialize_with = "named::width_per_group")]
+    pub width_per_group: usize,
     /// Probability of the last block being dropped in training, in `[0, 1)`; those before it are dropped in proportion
     /// to their depth.
     #[serde(default, deserialize_with = "named::drop_path")]
@@ -80,6 +98,16 @@ impl ResNetConfig {
         Self::published(num_classes, BlockKind::Bottleneck, [3, 8, 36, 3])
     }
 
+    /// ResNeXt-50, 32 groups of 4 channels: 25,028,904 parameters with 1000 classes.
+    pub fn resnext50_32x4d(num_classes: usize) -> Self {
+        Self { groups: 32, width_per_group: 4, ..Self::resnet50(num_classes) }
+    }
+
+    /// Wide ResNet-50 with twice the channels in the 3x3 convolutions: 68,883,240 parameters with 1000 classes.
+    pub fn wide_resnet50_2(num_classes: usize) -> Self {
+        Self { width_per_group: 2 * BASE, ..Self::resnet50(num_classes) }
+    }
+
     /// The smallest one that has every part, for tests and examples.
     pub fn tiny() -> Self {
         Self {
@@ -88,6 +116,8 @@ impl ResNetConfig {
             block: BlockKind::Basic,
             depths: [1, 2, 1, 1],
             width: 3,
+            groups: 1,
+            width_per_group: BASE,
             drop_path: 0.0,
             last_gamma: GammaInit::One,
         }
@@ -100,6 +130,8 @@ impl ResNetConfig {
             block,
             depths,
             width: 64,
+            groups: 1,
+            width_per_group: BASE,
             drop_path: 0.0,
             last_gamma: GammaInit::One,
         }
@@ -115,6 +147,20 @@ impl ResNetConfig {
         self.depths.iter().try_for_each(|&depth| check_range("depths", depth, MAX_BLOCKS))?;
         // The last stage is 32 times as wide, and must still be a possible layer.
         check_range("width", self.width, 1 << 12)?;
+        check_range("groups", self.groups, 1 << 12)?;
+        check_range("width_per_group", self.width_per_group, 1 << 12)?;
+        match self.block {
+            BlockKind::Basic if (self.groups, self.width_per_group) != (1, BASE) => {
+                return Err(ConfigError::GroupsWithoutBottleneck);
+            }
+            // The last stage has the most channels, the first may have none.
+            BlockKind::Bottleneck => {
+                [self.width, 8 * self.width]
+                    .into_iter()
+                    .try_for_each(|width| check_width("width_per_group", self.inner(width)))?;
+            }
+            BlockKind::Basic => {}
+        }
         check_probability("drop_path", self.drop_path)
     }
 
@@ -155,6 +201,11 @@ impl ResNetConfig {
         })
     }
 
+    /// Channels of a bottleneck's 3x3 convolution in a stage of this width.
+    fn inner(&self, width: usize) -> usize {
+        width * self.width_per_group / BASE * self.groups
+    }
+
     fn block(&self, channels: usize, width: usize, stride: usize, drop_path: f64, device: &Device) -> Block {
         match self.block {
             BlockKind::Basic => Block::Basic(
@@ -165,8 +216,8 @@ impl ResNetConfig {
                     .init(device),
             ),
             BlockKind::Bottleneck => Block::Bottleneck(Bottleneck::new(
-                channels,
-                width,
+                [channels, self.inner(width), width],
+                self.groups,
                 stride,
                 drop_path,
                 self.last_gamma,
@@ -217,6 +268,16 @@ impl ImageArchitecture for ResNetConfig {
             preset("resnet152", "fifty bottleneck blocks, as in torchvision", |classes, in_channels| {
                 Self { in_channels, ..Self::resnet152(classes) }.into()
             }),
+            preset(
+                "resnext50_32x4d",
+                "sixteen bottleneck blocks of 32 groups, as in torchvision",
+                |classes, in_channels| Self { in_channels, ..Self::resnext50_32x4d(classes) }.into(),
+            ),
+            preset(
+                "wide_resnet50_2",
+                "sixteen bottleneck blocks twice as wide, as in torchvision",
+                |classes, in_channels| Self { in_channels, ..Self::wide_resnet50_2(classes) }.into(),
+            ),
         ]
     }
 

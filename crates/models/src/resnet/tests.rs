@@ -6,9 +6,8 @@ use libellus_layers::GammaInit;
 use super::{BlockKind, ResNetConfig, TORCHVISION};
 use crate::testing::{Golden, images};
 
-fn assert_agrees_with_torchvision(name: &str, block: BlockKind) {
+fn assert_agrees_with_torchvision(name: &str, config: ResNetConfig) {
     let golden = Golden::open(name);
-    let config = ResNetConfig { block, ..ResNetConfig::tiny() };
     let plain = device();
     let model = golden.load(config.init(&plain).expect("valid"), &TORCHVISION);
     let images = golden.tensor::<4>("images", &plain);
@@ -35,12 +34,29 @@ fn assert_agrees_with_torchvision(name: &str, block: BlockKind) {
 
 #[test]
 fn with_basic_blocks_agrees_with_torchvision() {
-    assert_agrees_with_torchvision("resnet_basic", BlockKind::Basic);
+    assert_agrees_with_torchvision("resnet_basic", ResNetConfig::tiny());
 }
 
 #[test]
 fn with_bottlenecks_agrees_with_torchvision() {
-    assert_agrees_with_torchvision("resnet_bottleneck", BlockKind::Bottleneck);
+    assert_agrees_with_torchvision(
+        "resnet_bottleneck",
+        ResNetConfig { block: BlockKind::Bottleneck, ..ResNetConfig::tiny() },
+    );
+}
+
+#[test]
+fn with_groups_agrees_with_torchvision() {
+    assert_agrees_with_torchvision(
+        "resnet_grouped",
+        ResNetConfig {
+            block: BlockKind::Bottleneck,
+            width: 2,
+            groups: 3,
+            width_per_group: 32,
+            ..ResNetConfig::tiny()
+        },
+    );
 }
 
 #[test]
@@ -52,6 +68,8 @@ fn parameters_are_the_published() {
         (ResNetConfig::resnet50(1000), 25_557_032),
         (ResNetConfig::resnet101(1000), 44_549_160),
         (ResNetConfig::resnet152(1000), 60_192_808),
+        (ResNetConfig::resnext50_32x4d(1000), 25_028_904),
+        (ResNetConfig::wide_resnet50_2(1000), 68_883_240),
     ] {
         assert_eq!(config.init(&device).expect("valid").num_params(), published, "{config:?}");
     }
@@ -91,6 +109,15 @@ fn what_is_wrong_is_named() {
     assert_eq!(
         error(ResNetConfig { depths: [2, 0, 2, 2], ..ResNetConfig::tiny() }),
         "`depths` must be between 1 and 256, not 0"
+    );
+    assert_eq!(
+        error(ResNetConfig { groups: 2, ..ResNetConfig::tiny() }),
+        "`groups` and `width_per_group` are for bottleneck blocks: basic ones have neither"
+    );
+    // Three channels for every 64 of a width of 3 are none.
+    assert_eq!(
+        error(ResNetConfig { block: BlockKind::Bottleneck, width_per_group: 3, ..ResNetConfig::tiny() }),
+        "`width_per_group` must be between 1 and 131072, not 0"
     );
     assert_eq!(
         error(ResNetConfig { width: 1_000_000, ..ResNetConfig::tiny() }),

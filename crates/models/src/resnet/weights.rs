@@ -2,7 +2,7 @@
 
 use libellus_weights::{Layout, Rule};
 
-/// torchvision's `resnet18` to `resnet152`.
+/// torchvision's `resnet18` to `resnet152`, `resnext50_32x4d` and `wide_resnet50_2`.
 pub const TORCHVISION: Layout = Layout::table(
     "torchvision",
     &[

@@ -24,6 +24,7 @@ class Block(nn.Module):
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         x = x[:, :, :: self.stride, :: self.stride]
         missing = y.shape[1] - x.shape[1]
+        # The original pads by a quarter of the new channels at both sides, which is half of what is missing.
         x = F.pad(x, (0, 0, 0, 0, missing // 2, missing - missing // 2))
         return F.relu(x + y)
 

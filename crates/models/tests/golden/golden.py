@@ -37,10 +37,11 @@ def randomize(module, generator):
                 uniform(tensor, -0.5, 0.5)
 
 
-def write(name, model, image_shape, depths, gradients, seed):
+def write(name, model, image_shape, depths, gradients, seed, adjust=lambda model: None):
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(seed)
     randomize(model, generator)
+    adjust(model)
     save_file({k: v.contiguous().clone() for k, v in model.state_dict().items()}, HERE / f"{name}.safetensors")
 
     model = model.double()

@@ -1,6 +1,6 @@
-"""Golden numbers of torchvision's ResNet with both kinds of block, narrow enough for a small file.
+"""Golden numbers of torchvision's ResNet with each kind of block, narrow enough for a small file.
 
-Run as `python resnet.py`; writes resnet_basic and resnet_bottleneck beside itself. Versions: see golden.py.
+Run as `python resnet.py`; writes resnet_basic, resnet_bottleneck and resnet_grouped beside itself. Versions: see golden.py.
 """
 
 import torch
@@ -10,9 +10,9 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from golden import write
 
 
-def narrow(block, width, depths, in_channels, num_classes):
+def narrow(block, width, depths, in_channels, num_classes, groups=1, width_per_group=64):
     """torchvision's class fixes the width at 64: its layers are built again, by its own `_make_layer`."""
-    model = ResNet(block, depths, num_classes=num_classes)
+    model = ResNet(block, depths, num_classes=num_classes, groups=groups, width_per_group=width_per_group)
     model.inplanes = width
     model.conv1 = nn.Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=False)
     model.bn1 = nn.BatchNorm2d(width)
@@ -25,10 +25,19 @@ def narrow(block, width, depths, in_channels, num_classes):
 
 
 torch.manual_seed(0)
-for name, block, seed in [("resnet_basic", BasicBlock, 1), ("resnet_bottleneck", Bottleneck, 12)]:
+models = {
+    "resnet_basic": (narrow(BasicBlock, width=3, depths=[1, 2, 1, 1], in_channels=2, num_classes=5), 1),
+    "resnet_bottleneck": (narrow(Bottleneck, width=3, depths=[1, 2, 1, 1], in_channels=2, num_classes=5), 12),
+    # Each of three groups has half the channels of the stage in its 3x3 convolutions.
+    "resnet_grouped": (
+        narrow(Bottleneck, 2, [1, 2, 1, 1], in_channels=2, num_classes=5, groups=3, width_per_group=32),
+        1,
+    ),
+}
+for name, (model, seed) in models.items():
     write(
         name,
-        narrow(block, width=3, depths=[1, 2, 1, 1], in_channels=2, num_classes=5),
+        model,
         image_shape=(5, 2, 37, 23),
         depths=["layer2", "layer4"],
         gradients=["conv1.weight", "fc.weight"],
