@@ -9,6 +9,7 @@
 //! | [`BatchNorm`], [`RunningStatistic`] | burn feeds the biased variance to the running statistics, shares them between clones, and records them one update late |
 //! | [`Activation`] | a choice that reads well in a configuration file (`activation = "relu"`) |
 //! | [`DropPath`], [`Residual`], [`BasicBlock`] | burn has none |
+//! | [`EncoderBlock`], [`SelfAttention`], [`FeedForward`] | burn's have separate projections, one dropout rate, no stochastic depth, and don't use the fused attention |
 //! | [`attention()`] | burn's lacks grouped queries and dropout |
 //! | [`KvCache`] | burn's copies everything at each step, and knows no padding |
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
@@ -26,13 +27,17 @@ mod conv;
 mod drop_path;
 mod embedding;
 mod kv_cache;
+mod encoder_block;
+mod feed_forward;
 mod linear;
 mod norm;
 mod recurrent;
 mod residual;
 mod rope;
 mod running;
+mod self_attention;
 pub mod trace;
+mod zero_bias;
 
 pub use activation::Activation;
 pub use attention::{AttentionOptions, Causal, attention, merge_heads, split_heads};
@@ -41,6 +46,8 @@ pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, con
 pub use drop_path::{DropPath, DropPathConfig, linear_decay};
 pub use embedding::{Embedding, EmbeddingConfig};
 pub use kv_cache::{KeysValues, KvCache, Span};
+pub use encoder_block::{EncoderBlock, EncoderBlockConfig, NormPlacement};
+pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use linear::{Linear, LinearConfig};
 pub use norm::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
 pub use recurrent::{
@@ -53,6 +60,8 @@ pub use residual::{
 };
 pub use rope::{Rope, RopeScaling, Rotation};
 pub use running::RunningStatistic;
+pub use self_attention::{SelfAttention, SelfAttentionConfig};
+pub use zero_bias::ZeroBias;
 
 pub use burn::nn::pool::{
     AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,
