@@ -27,6 +27,7 @@ pub mod llama;
 pub mod mlp;
 pub mod resnet;
 pub mod rnn;
+pub mod vit;
 
 mod architecture;
 mod causal_lm;
@@ -62,3 +63,4 @@ pub use registry::{Classifier, ClassifierConfig, Model, ModelConfig};
 pub use resnet::{ResNet, ResNetConfig};
 pub use rnn::{Rnn, RnnConfig};
 pub use tensors::{InputError, Tensors};
+pub use vit::{Vit, VitConfig};

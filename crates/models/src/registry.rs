@@ -10,7 +10,7 @@ use crate::config_file::parse;
 use crate::{
     Architecture, CifarResNet, CifarResNetConfig, ConfigError, Gpt2, Gpt2Config, ImageArchitecture,
     InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, Preset, ResNet, ResNetConfig, Rnn,
-    RnnConfig, Tensors,
+    RnnConfig, Tensors, Vit, VitConfig,
 };
 
 classifiers! {
@@ -22,6 +22,8 @@ classifiers! {
     "cifar_resnet" => CifarResNet(CifarResNetConfig),
     /// A residual network for large images.
     "resnet" => ResNet(ResNetConfig),
+    /// A Vision Transformer.
+    "vit" => Vit(VitConfig),
 }
 
 models! {

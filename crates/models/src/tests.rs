@@ -7,7 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use libellus_backend::testing::{assert_close, device, read, reference};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 
+use crate::VitConfig;
 use crate::testing::{images, parameter_gradients, scalar};
+use crate::vit::VitPooling;
 use crate::{
     CifarResNetConfig, Classifier, ClassifierConfig, ClassifierPreset, ConfigError, InputSpec, LeNet5Config,
     MlpConfig, ResNetConfig, preset, resnet::BlockKind,
@@ -22,6 +24,8 @@ fn tiny() -> Vec<ClassifierConfig> {
         ClassifierConfig::ResNet(ResNetConfig::tiny()),
         ClassifierConfig::ResNet(bottleneck),
         ClassifierConfig::CifarResNet(CifarResNetConfig::tiny()),
+        ClassifierConfig::Vit(VitConfig::tiny()),
+        ClassifierConfig::Vit(VitConfig { pooling: VitPooling::Mean, ..VitConfig::tiny() }),
     ]
 }
 
@@ -31,6 +35,8 @@ fn dropping() -> Vec<ClassifierConfig> {
         ClassifierConfig::Mlp(MlpConfig { dropout: 0.5, ..MlpConfig::tiny() }),
         ClassifierConfig::ResNet(ResNetConfig { drop_path: 0.9, ..ResNetConfig::tiny() }),
         ClassifierConfig::CifarResNet(CifarResNetConfig { drop_path: 0.9, ..CifarResNetConfig::tiny() }),
+        ClassifierConfig::Vit(VitConfig { drop_path: 0.9, ..VitConfig::tiny() }),
+        ClassifierConfig::Vit(VitConfig { dropout: 0.5, ..VitConfig::tiny() }),
     ]
 }
 
@@ -93,7 +99,8 @@ fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
 fn training_updates_the_running_statistics_and_evaluation_does_not() {
     let device = device().autodiff();
     for config in tiny() {
-        if matches!(config, ClassifierConfig::Mlp(_) | ClassifierConfig::LeNet5(_)) {
+        if matches!(config, ClassifierConfig::Mlp(_) | ClassifierConfig::LeNet5(_) | ClassifierConfig::Vit(_))
+        {
             continue;
         }
         let model = init(&config, &device);
