@@ -20,6 +20,7 @@
 #[macro_use]
 mod enums;
 
+pub mod bert;
 pub mod cifar_resnet;
 pub mod gpt2;
 pub mod lenet5;
@@ -49,6 +50,7 @@ mod testing;
 mod tests;
 
 pub use architecture::{Architecture, ImageArchitecture};
+pub use bert::{Bert, BertConfig};
 pub use causal_lm::CausalLm;
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
 pub use device::device_of;

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::config_file::parse;
 use crate::{
-    Architecture, CifarResNet, CifarResNetConfig, ConfigError, Gpt2, Gpt2Config, ImageArchitecture,
-    InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, Preset, ResNet, ResNetConfig, Rnn,
-    RnnConfig, Tensors, Vit, VitConfig,
+    Architecture, Bert, BertConfig, CifarResNet, CifarResNetConfig, ConfigError, Gpt2, Gpt2Config,
+    ImageArchitecture, InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, Preset, ResNet,
+    ResNetConfig, Rnn, RnnConfig, Tensors, Vit, VitConfig,
 };
 
 classifiers! {
@@ -33,4 +33,6 @@ models! {
     "llama" => Llama(LlamaConfig),
     /// A recurrent network.
     "rnn" => Rnn(RnnConfig),
+    /// An encoder of text.
+    "bert" => Bert(BertConfig),
 }
