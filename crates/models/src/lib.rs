@@ -28,6 +28,7 @@ pub mod llama;
 pub mod mlp;
 pub mod resnet;
 pub mod rnn;
+pub mod transformer;
 pub mod vit;
 
 mod architecture;
@@ -65,4 +66,5 @@ pub use registry::{Classifier, ClassifierConfig, Model, ModelConfig};
 pub use resnet::{ResNet, ResNetConfig};
 pub use rnn::{Rnn, RnnConfig};
 pub use tensors::{InputError, Tensors};
+pub use transformer::{Transformer, TransformerConfig};
 pub use vit::{Vit, VitConfig};

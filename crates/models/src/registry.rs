@@ -10,7 +10,7 @@ use crate::config_file::parse;
 use crate::{
     Architecture, Bert, BertConfig, CifarResNet, CifarResNetConfig, ConfigError, Gpt2, Gpt2Config,
     ImageArchitecture, InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, Preset, ResNet,
-    ResNetConfig, Rnn, RnnConfig, Tensors, Vit, VitConfig,
+    ResNetConfig, Rnn, RnnConfig, Tensors, Transformer, TransformerConfig, Vit, VitConfig,
 };
 
 classifiers! {
@@ -35,4 +35,6 @@ models! {
     "rnn" => Rnn(RnnConfig),
     /// An encoder of text.
     "bert" => Bert(BertConfig),
+    /// An encoder and a decoder of sequences.
+    "transformer" => Transformer(TransformerConfig),
 }
