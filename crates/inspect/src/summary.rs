@@ -140,12 +140,17 @@ impl ModuleVisitor for Walk {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        // The last segment is the parameter's own name.
-        let Some(owner) = self.inside.len().checked_sub(2) else { return };
         // In a fresh model, parameters are yet to be drawn. What already has values are running statistics.
         let parameters = match param.is_initialized() {
             true => 0,
             false => param.lazy_shape().num_elements(),
+        };
+        // The last segment is the parameter's own name. One that belongs to the model itself gets a row of its own.
+        let Some(owner) = self.inside.len().checked_sub(2) else {
+            let path = self.inside.iter().map(|segment| segment.name.clone()).collect();
+            let (kind, output) = (Some("parameter".to_owned()), None);
+            self.rows.push(Row { path, depth: 0, kind, output, cost: Cost { parameters, macs: 0 } });
+            return;
         };
         for segment in &self.inside[..=owner] {
             if let Some(row) = segment.row {

@@ -9,6 +9,7 @@
 //! | [`BatchNorm`], [`RunningStatistic`] | burn feeds the biased variance to the running statistics, shares them between clones, and records them one update late |
 //! | [`Activation`] | a choice that reads well in a configuration file (`activation = "relu"`) |
 //! | [`DropPath`], [`Residual`], [`BasicBlock`] | burn has none |
+//! | [`EncoderBlock`], [`SelfAttention`], [`FeedForward`] | burn's have separate projections, one dropout rate, no stochastic depth, and don't use the fused attention |
 //! | [`attention()`] | burn's lacks grouped queries and dropout |
 //! | [`KvCache`] | burn's copies everything at each step, and knows no padding |
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
@@ -27,6 +28,8 @@ mod conv;
 mod conv_norm;
 mod drop_path;
 mod embedding;
+mod encoder_block;
+mod feed_forward;
 mod inverted_residual;
 mod kv_cache;
 mod linear;
@@ -35,6 +38,7 @@ mod recurrent;
 mod residual;
 mod rope;
 mod running;
+mod self_attention;
 mod squeeze;
 pub mod trace;
 mod zero_bias;
@@ -46,6 +50,8 @@ pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, con
 pub use conv_norm::{ConvNorm, ConvNormConfig};
 pub use drop_path::{DropPath, DropPathConfig, linear_decay};
 pub use embedding::{Embedding, EmbeddingConfig};
+pub use encoder_block::{EncoderBlock, EncoderBlockConfig, NormPlacement};
+pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use inverted_residual::{Expand, InvertedResidual, InvertedResidualConfig};
 pub use kv_cache::{KeysValues, KvCache, Span};
 pub use linear::{Linear, LinearConfig};
@@ -60,6 +66,7 @@ pub use residual::{
 };
 pub use rope::{Rope, RopeScaling, Rotation};
 pub use running::RunningStatistic;
+pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use squeeze::{SqueezeExcitation, SqueezeExcitationConfig};
 pub use zero_bias::ZeroBias;
 

@@ -143,7 +143,8 @@ macro_rules! models {
     ($($(#[doc = $doc:literal])+ $tag:literal => $variant:ident($config:ident),)*) => {
         /// A model of any architecture.
         #[derive(Module, Debug)]
-        #[expect(clippy::large_enum_variant, reason = "a program holds a few, and a box has no burn Module")]
+        // Not `expect`: whether one variant stands out depends on the list.
+        #[allow(clippy::large_enum_variant, reason = "a program holds a few, and a box has no burn Module")]
         pub enum Model {
             /// An image classifier.
             Classifier(Classifier),

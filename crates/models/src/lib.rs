@@ -20,6 +20,7 @@
 #[macro_use]
 mod enums;
 
+pub mod bert;
 pub mod cifar_resnet;
 pub mod convnext;
 pub mod efficientnet;
@@ -30,8 +31,10 @@ pub mod mlp;
 pub mod mobilenet_v2;
 pub mod resnet;
 pub mod rnn;
+pub mod transformer;
 pub mod unet;
 pub mod vgg;
+pub mod vit;
 
 mod architecture;
 mod causal_lm;
@@ -53,6 +56,7 @@ mod testing;
 mod tests;
 
 pub use architecture::{Architecture, ImageArchitecture};
+pub use bert::{Bert, BertConfig};
 pub use causal_lm::CausalLm;
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
 pub use convnext::{ConvNeXt, ConvNeXtConfig};
@@ -70,5 +74,7 @@ pub use registry::{Classifier, ClassifierConfig, Model, ModelConfig};
 pub use resnet::{ResNet, ResNetConfig};
 pub use rnn::{Rnn, RnnConfig};
 pub use tensors::{InputError, Tensors};
+pub use transformer::{Transformer, TransformerConfig};
 pub use unet::{UNet, UNetConfig};
 pub use vgg::{Vgg, VggConfig};
+pub use vit::{Vit, VitConfig};

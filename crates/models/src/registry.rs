@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::config_file::parse;
 use crate::{
-    Architecture, CifarResNet, CifarResNetConfig, ConfigError, ConvNeXt, ConvNeXtConfig, EfficientNet,
-    EfficientNetConfig, Gpt2, Gpt2Config, ImageArchitecture, InputError, LeNet5, LeNet5Config, Llama,
-    LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config, Preset, ResNet, ResNetConfig, Rnn,
-    RnnConfig, Tensors, UNet, UNetConfig, Vgg, VggConfig,
+    Architecture, Bert, BertConfig, CifarResNet, CifarResNetConfig, ConfigError, ConvNeXt, ConvNeXtConfig,
+    EfficientNet, EfficientNetConfig, Gpt2, Gpt2Config, ImageArchitecture, InputError, LeNet5, LeNet5Config,
+    Llama, LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config, Preset, ResNet, ResNetConfig, Rnn,
+    RnnConfig, Tensors, Transformer, TransformerConfig, UNet, UNetConfig, Vgg, VggConfig, Vit, VitConfig,
 };
 
 classifiers! {
@@ -31,6 +31,8 @@ classifiers! {
     "efficientnet" => EfficientNet(EfficientNetConfig),
     /// A residual network of large depthwise convolutions.
     "convnext" => ConvNeXt(ConvNeXtConfig),
+    /// A Vision Transformer.
+    "vit" => Vit(VitConfig),
 }
 
 models! {
@@ -42,4 +44,8 @@ models! {
     "rnn" => Rnn(RnnConfig),
     /// A U-Net, for segmentation.
     "unet" => UNet(UNetConfig),
+    /// An encoder of text.
+    "bert" => Bert(BertConfig),
+    /// An encoder and a decoder of sequences.
+    "transformer" => Transformer(TransformerConfig),
 }

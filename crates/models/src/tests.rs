@@ -8,7 +8,9 @@ use libellus_backend::testing::{assert_close, device, read, reference};
 use libellus_layers::trace::{Event, Recording, record};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 
+use crate::VitConfig;
 use crate::testing::{images, parameter_gradients, scalar};
+use crate::vit::VitPooling;
 use crate::{
     CifarResNetConfig, Classifier, ClassifierConfig, ClassifierPreset, ConfigError, ConvNeXtConfig,
     EfficientNetConfig, InputSpec, LeNet5Config, MlpConfig, MobileNetV2Config, ResNetConfig, VggConfig,
@@ -28,6 +30,8 @@ fn tiny() -> Vec<ClassifierConfig> {
         ClassifierConfig::MobileNetV2(MobileNetV2Config::tiny()),
         ClassifierConfig::EfficientNet(EfficientNetConfig::tiny()),
         ClassifierConfig::ConvNeXt(ConvNeXtConfig::tiny()),
+        ClassifierConfig::Vit(VitConfig::tiny()),
+        ClassifierConfig::Vit(VitConfig { pooling: VitPooling::Mean, ..VitConfig::tiny() }),
     ]
 }
 
@@ -41,6 +45,8 @@ fn dropping() -> Vec<ClassifierConfig> {
         ClassifierConfig::MobileNetV2(MobileNetV2Config { dropout: 0.5, ..MobileNetV2Config::tiny() }),
         ClassifierConfig::EfficientNet(EfficientNetConfig { drop_path: 0.9, ..EfficientNetConfig::tiny() }),
         ClassifierConfig::ConvNeXt(ConvNeXtConfig { drop_path: 0.9, ..ConvNeXtConfig::tiny() }),
+        ClassifierConfig::Vit(VitConfig { drop_path: 0.9, ..VitConfig::tiny() }),
+        ClassifierConfig::Vit(VitConfig { dropout: 0.5, ..VitConfig::tiny() }),
     ]
 }
 
@@ -50,7 +56,10 @@ fn classifier(name: &str) -> &'static ClassifierPreset {
 
 fn has_batch_norms(config: &ClassifierConfig) -> bool {
     match config {
-        ClassifierConfig::Mlp(_) | ClassifierConfig::LeNet5(_) | ClassifierConfig::ConvNeXt(_) => false,
+        ClassifierConfig::Mlp(_)
+        | ClassifierConfig::LeNet5(_)
+        | ClassifierConfig::ConvNeXt(_)
+        | ClassifierConfig::Vit(_) => false,
         ClassifierConfig::Vgg(config) => config.batch_norm,
         _ => true,
     }
@@ -127,21 +136,15 @@ fn training_updates_the_running_statistics_and_evaluation_does_not() {
 #[test]
 fn dropping_is_set_where_there_is_something_to_drop() {
     for config in tiny() {
-        let dropping = [config.clone().with_dropout(0.5), config.clone().with_drop_path(0.9)];
-        match &config {
-            ClassifierConfig::Mlp(_) => assert!(matches!(
-                &dropping,
-                [Some(ClassifierConfig::Mlp(MlpConfig { dropout: 0.5, .. })), None]
-            )),
-            ClassifierConfig::LeNet5(_) => assert_eq!(dropping, [None, None]),
-            ClassifierConfig::ResNet(_) => assert!(matches!(
-                &dropping,
-                [None, Some(ClassifierConfig::ResNet(ResNetConfig { drop_path: 0.9, .. }))]
-            )),
-            ClassifierConfig::CifarResNet(_) => assert!(matches!(
-                &dropping,
-                [None, Some(ClassifierConfig::CifarResNet(CifarResNetConfig { drop_path: 0.9, .. }))]
-            )),
+        let fields = serde_json::to_value(&config).expect("plain data");
+        let value = |config: ClassifierConfig, field: &str| {
+            serde_json::to_value(config).expect("plain data")[field].as_f64()
+        };
+        for (field, set) in
+            [("dropout", config.clone().with_dropout(0.5)), ("drop_path", config.clone().with_drop_path(0.5))]
+        {
+            let expected = fields.get(field).map(|_| 0.5);
+            assert_eq!(set.and_then(|config| value(config, field)), expected, "{field} of {config:?}");
         }
     }
 }

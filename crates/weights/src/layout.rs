@@ -18,8 +18,8 @@ pub struct Layout {
 
 /// One line of a [`Layout`].
 ///
-/// Patterns are dot-separated; `*` stands for one segment and `**` for any number of them. A tensor's *stored form* is
-/// what stands in the file: its transpose where a [`Rule::Transpose`] says so.
+/// Patterns are dot-separated; `*` stands for one segment, `**` for any number of them, and `layer_*` for one segment that
+/// begins so. A tensor's *stored form* is what stands in the file: its transpose where a [`Rule::Transpose`] says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {

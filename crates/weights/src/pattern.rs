@@ -1,7 +1,9 @@
 //! Patterns over dotted names.
 
-/// Whether a dotted `name` fits `pattern`, in which `*` stands for one segment and `**` for any number of
-/// them, none included.
+use std::borrow::Cow;
+
+/// Whether a dotted `name` fits `pattern`, in which `*` stands for one segment, `**` for any number of them, none
+/// included, and `layer_*` for one segment that begins with `layer_` and goes on.
 ///
 /// ```
 /// use libellus_weights::matches;
@@ -9,13 +11,15 @@
 /// assert!(matches("fc.*", "fc.weight"));
 /// assert!(matches("**.bias", "layer1.0.conv1.bias"));
 /// assert!(!matches("fc.*", "fc.inner.weight"));
+/// assert!(matches("layer_*.weight", "layer_3.weight"));
 /// ```
 pub fn matches(pattern: &str, name: &str) -> bool {
     captures(pattern, name).is_some()
 }
 
 /// The segments that each wildcard of `pattern` stands for in `name`, in order, or `None` if the name doesn't
-/// fit. The first `**` of several takes as few segments as it can.
+/// fit. The first `**` of several takes as few segments as it can. A wildcard that ends a segment stands for the end of
+/// a segment.
 pub(crate) fn captures<'a>(pattern: &str, name: &'a str) -> Option<Vec<Vec<&'a str>>> {
     let pattern: Vec<&str> = pattern.split('.').collect();
     let name: Vec<&str> = name.split('.').collect();
@@ -40,27 +44,36 @@ fn capture<'a>(pattern: &[&str], name: &[&'a str], taken: &mut Vec<Vec<&'a str>>
     let Some((&segment, others)) = name.split_first() else {
         return false;
     };
-    match first {
-        "*" => {
-            taken.push(vec![segment]);
+    let Some(prefix) = first.strip_suffix('*') else {
+        return first == segment && capture(rest, others, taken);
+    };
+    match segment.strip_prefix(prefix) {
+        Some(end) if !end.is_empty() => {
+            taken.push(vec![end]);
             let fits = capture(rest, others, taken);
             if !fits {
                 taken.pop();
             }
             fits
         }
-        literal => literal == segment && capture(rest, others, taken),
+        _ => false,
     }
 }
 
 /// Puts `captured` in the place of the wildcards of `template`, in order.
 pub(crate) fn fill(template: &str, captured: &[Vec<&str>]) -> String {
     let mut captured = captured.iter();
-    let mut segments: Vec<&str> = Vec::new();
+    let mut segments: Vec<Cow<'_, str>> = Vec::new();
     for segment in template.split('.') {
-        match segment {
-            "*" | "**" => segments.extend(captured.next().into_iter().flatten()),
-            literal => segments.push(literal),
+        match segment.strip_suffix('*') {
+            None => segments.push(segment.into()),
+            Some("" | "*") => {
+                segments.extend(captured.next().into_iter().flatten().map(|&taken| taken.into()));
+            }
+            Some(prefix) => {
+                let end = captured.next().map(|taken| taken.join(".")).unwrap_or_default();
+                segments.push(format!("{prefix}{end}").into());
+            }
         }
     }
     segments.join(".")

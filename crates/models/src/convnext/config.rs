@@ -173,6 +173,10 @@ impl ImageArchitecture for ConvNeXtConfig {
         self.in_channels
     }
 
+    fn drop_path(&mut self) -> Option<&mut f64> {
+        Some(&mut self.drop_path)
+    }
+
     fn min_side(&self) -> usize {
         ConvNeXt::MIN_SIDE
     }

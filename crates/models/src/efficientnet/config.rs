@@ -284,6 +284,14 @@ impl ImageArchitecture for EfficientNetConfig {
         self.in_channels
     }
 
+    fn dropout(&mut self) -> Option<&mut f64> {
+        Some(&mut self.dropout)
+    }
+
+    fn drop_path(&mut self) -> Option<&mut f64> {
+        Some(&mut self.drop_path)
+    }
+
     fn native_size(&self) -> [usize; 2] {
         [self.resolution; 2]
     }

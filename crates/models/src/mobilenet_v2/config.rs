@@ -175,6 +175,10 @@ impl ImageArchitecture for MobileNetV2Config {
     fn in_channels(&self) -> usize {
         self.in_channels
     }
+
+    fn dropout(&mut self) -> Option<&mut f64> {
+        Some(&mut self.dropout)
+    }
 }
 
 impl MobileNetV2Stage {

@@ -228,6 +228,10 @@ impl ImageArchitecture for VggConfig {
         self.in_channels
     }
 
+    fn dropout(&mut self) -> Option<&mut f64> {
+        Some(&mut self.dropout)
+    }
+
     fn min_side(&self) -> usize {
         Vgg::MIN_SIDE
     }

@@ -37,6 +37,25 @@ fn wildcards_stand_for_whole_segments() {
 }
 
 #[test]
+fn a_wildcard_may_end_a_segment() {
+    assert!(matches("a.layer_*.c", "a.layer_11.c") && matches("layer_*", "layer_x"));
+    assert!(
+        !matches("layer_*", "layer_") && !matches("layer_*", "player_1") && !matches("layer_*", "layer_1.a")
+    );
+    assert!(matches("**.layer_*.*", "a.b.layer_1.c") && !matches("**.layer_*.*", "layer_1"));
+
+    let layout = Layout::table(
+        "torchvision",
+        &[Rule::Rename { ours: "blocks.*.**", theirs: "layers.encoder_layer_*.**" }],
+    );
+    assert_eq!(layout.theirs("blocks.11.norm1.gamma"), "layers.encoder_layer_11.norm1.gamma");
+    let back =
+        Layout::table("back", &[Rule::Rename { ours: "layers.encoder_layer_*.**", theirs: "blocks.*.**" }]);
+    assert_eq!(back.theirs("layers.encoder_layer_11.norm1.gamma"), "blocks.11.norm1.gamma");
+    assert_eq!(back.theirs("layers.layer_11.norm1.gamma"), "layers.layer_11.norm1.gamma");
+}
+
+#[test]
 fn a_foreign_layout_round_trips() {
     let device = device();
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,107 @@
+//! The decoder.
+
+use burn::module::Module;
+use burn::tensor::{Bool, Tensor};
+use libellus_layers::{
+    AttentionOptions, Causal, Dropout, FeedForward, LayerNorm, Linear, NormPlacement, SelfAttention,
+    attention, merge_heads, split_heads, trace,
+};
+
+/// A stack of decoder blocks.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    pub(super) layers: Vec<DecoderBlock>,
+    pub(super) norm: Option<LayerNorm>,
+}
+
+/// Causal self-attention, attention to the encoder's memory, and a feed-forward network, each with a residual
+/// connection and a normalisation.
+#[derive(Module, Debug)]
+pub struct DecoderBlock {
+    /// Of the self-attention.
+    pub(super) norm1: LayerNorm,
+    pub(super) attn: SelfAttention,
+    /// Of the attention to the memory.
+    pub(super) norm2: LayerNorm,
+    pub(super) cross_attn: CrossAttention,
+    /// Of the feed-forward network.
+    pub(super) norm3: LayerNorm,
+    pub(super) mlp: FeedForward,
+    pub(super) dropout: Dropout,
+    #[module(skip)]
+    pub(super) norm_placement: NormPlacement,
+}
+
+/// Target tokens look at source tokens (section 3.2.3, first item).
+#[derive(Module, Debug)]
+pub struct CrossAttention {
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) proj: Linear,
+    pub(super) n_heads: usize,
+}
+
+impl Decoder {
+    /// The target's tokens in their context.
+    ///
+    /// # Shapes
+    /// - `input`: `[B, T, D]`
+    /// - `hidden`: true where a target token is hidden, `[B, 1, 1, T]`
+    /// - `memory`: `[B, S, D]`
+    /// - `memory_hidden`: true where a source token is hidden, `[B, 1, 1, S]`
+    /// - output: `[B, T, D]`
+    pub fn forward(
+        &self,
+        input: Tensor<3>,
+        hidden: Option<Tensor<4, Bool>>,
+        memory: &Tensor<3>,
+        memory_hidden: Option<Tensor<4, Bool>>,
+    ) -> Tensor<3> {
+        let tokens = self.layers.iter().enumerate().fold(input, |tokens, (index, block)| {
+            let output = block.forward(tokens, hidden.clone(), memory, memory_hidden.clone());
+            trace::tap(format_args!("layers.{index}"), output)
+        });
+        match &self.norm {
+            Some(norm) => trace::tap("norm", norm.forward(tokens)),
+            None => tokens,
+        }
+    }
+}
+
+impl DecoderBlock {
+    /// The block's output. Shapes as in [`Decoder::forward`].
+    pub fn forward(
+        &self,
+        input: Tensor<3>,
+        hidden: Option<Tensor<4, Bool>>,
+        memory: &Tensor<3>,
+        memory_hidden: Option<Tensor<4, Bool>>,
+    ) -> Tensor<3> {
+        let placement = self.norm_placement;
+        let tokens = placement.residual(&self.norm1, input, |tokens| {
+            self.dropout.forward(self.attn.forward(tokens, Causal::Yes, hidden))
+        });
+        let tokens = placement.residual(&self.norm2, tokens, |tokens| {
+            self.dropout.forward(self.cross_attn.forward(tokens, memory, memory_hidden))
+        });
+        placement.residual(&self.norm3, tokens, |tokens| self.dropout.forward(self.mlp.forward(tokens)))
+    }
+}
+
+impl CrossAttention {
+    /// What the target's tokens take from the source's.
+    ///
+    /// # Shapes
+    /// - `input`: `[B, T, D]`
+    /// - `memory`: `[B, S, D]`
+    /// - `mask`: true where a source token is hidden, `[B or 1, H or 1, T or 1, S]`
+    /// - output: `[B, T, D]`
+    pub fn forward(&self, input: Tensor<3>, memory: &Tensor<3>, mask: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        let query = split_heads(self.query.forward(input), self.n_heads);
+        let [key, value] =
+            [&self.key, &self.value].map(|linear| split_heads(linear.forward(memory.clone()), self.n_heads));
+        let options = AttentionOptions { mask, ..Default::default() };
+        self.proj.forward(merge_heads(attention(query, key, value, &options)))
+    }
+}

@@ -1,0 +1,168 @@
+//! The module.
+
+use burn::module::Module;
+use burn::tensor::{Bool, Int, Tensor};
+use libellus_layers::{Dropout, Embedding, EncoderBlock, LayerNorm, Linear, trace};
+
+use super::{Decoder, sinusoidal_positions};
+
+/// An encoder that reads the source, and a decoder that predicts each token of the target from the source and from the
+/// tokens before it.
+///
+/// ```
+/// use burn::tensor::{Int, Tensor};
+/// use libellus_models::TransformerConfig;
+///
+/// let device = libellus_backend::testing::device();
+/// let model = TransformerConfig::tiny().init(&device)?;
+/// let memory = model.encode(Tensor::<2, Int>::from_ints([[3, 1, 4, 1, 5]], &device), None);
+/// let logits = model.decode(Tensor::<2, Int>::from_ints([[0, 2, 7]], &device), None, &memory);
+/// assert_eq!(logits.dims(), [1, 3, 13]);
+/// # Ok::<(), libellus_models::ConfigError>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Transformer {
+    /// Of source and target tokens, and of the output unless that has a layer of its own.
+    pub(super) embedding: Embedding,
+    pub(super) dropout: Dropout,
+    pub(super) encoder: Encoder,
+    pub(super) decoder: Decoder,
+    pub(super) output: Option<Linear>,
+}
+
+/// A stack of encoder blocks.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    pub(super) layers: Vec<EncoderBlock>,
+    pub(super) norm: Option<LayerNorm>,
+}
+
+/// What goes into a [`Transformer`]. Masks are true for tokens and false for padding.
+#[derive(Debug, Clone)]
+pub struct TransformerInput {
+    /// `[B, S]`.
+    pub source: Tensor<2, Int>,
+    /// What the decoder is given, from the token that begins every target: `[B, T]`.
+    pub target: Tensor<2, Int>,
+    /// `[B, S]`.
+    pub source_mask: Option<Tensor<2, Bool>>,
+    /// `[B, T]`.
+    pub target_mask: Option<Tensor<2, Bool>>,
+}
+
+/// What a [`Transformer`] puts out.
+#[derive(Debug, Clone)]
+pub struct TransformerOutput {
+    /// What the encoder puts out, `[B, S, D]`. It means nothing where the source is padding.
+    pub memory: Tensor<3>,
+    /// Logits of the token after each of the target, `[B, T, V]`.
+    pub logits: Tensor<3>,
+}
+
+/// A source that has been read. To search with several beams, repeat its rows.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// What the encoder puts out, `[B, S, D]`.
+    pub tokens: Tensor<3>,
+    /// True for tokens and false for padding, `[B, S]`.
+    pub mask: Option<Tensor<2, Bool>>,
+}
+
+impl Transformer {
+    /// Logits of all targets, each of whose tokens sees those up to itself.
+    ///
+    /// # Panics
+    /// If the batches of source and target, or the shapes of tokens and masks, differ.
+    pub fn forward(&self, input: TransformerInput) -> TransformerOutput {
+        let memory = self.encode(input.source, input.source_mask);
+        let logits = self.decode(input.target, input.target_mask, &memory);
+        TransformerOutput { memory: memory.tokens, logits }
+    }
+
+    /// Reads the source.
+    ///
+    /// # Shapes
+    /// - `source`: `[B, S]`
+    /// - `mask`: true for tokens, false for padding, `[B, S]`
+    ///
+    /// # Panics
+    /// If the mask has another shape.
+    pub fn encode(&self, source: Tensor<2, Int>, mask: Option<Tensor<2, Bool>>) -> Memory {
+        let padding = mask.clone().map(|mask| hide_padding(mask, source.dims()));
+        let embedded = self.embed(source);
+        let tokens = trace::within("encoder", || self.encoder.forward(embedded, padding));
+        Memory { tokens, mask }
+    }
+
+    /// Logits of the token after each of the target's.
+    ///
+    /// # Shapes
+    /// - `target`: `[B, T]`
+    /// - `mask`: true for tokens, false for padding, `[B, T]`
+    /// - output: `[B, T, V]`
+    ///
+    /// # Panics
+    /// If the memory has another batch, or the mask another shape.
+    pub fn decode(
+        &self,
+        target: Tensor<2, Int>,
+        mask: Option<Tensor<2, Bool>>,
+        memory: &Memory,
+    ) -> Tensor<3> {
+        let padding = mask.map(|mask| hide_padding(mask, target.dims()));
+        let [batch, length, _] = memory.tokens.dims();
+        let memory_padding = memory.mask.clone().map(|mask| hide_padding(mask, [batch, length]));
+        let embedded = self.embed(target);
+        let tokens = trace::within("decoder", || {
+            self.decoder.forward(embedded, padding, &memory.tokens, memory_padding)
+        });
+        match &self.output {
+            Some(output) => output.forward(tokens),
+            None => self.similarity(tokens),
+        }
+    }
+
+    /// Embeddings times `sqrt(D)` (section 3.4), plus positions.
+    fn embed(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        let embedded = self.embedding.forward(tokens);
+        let [_, length, width] = embedded.dims();
+        let positions = sinusoidal_positions(length, width, &embedded.device());
+        self.dropout.forward(embedded * (width as f64).sqrt() + positions.unsqueeze())
+    }
+
+    /// Dot products with the embeddings of all tokens.
+    fn similarity(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let [batch, length, width] = tokens.dims();
+        let weight = &self.embedding.weight;
+        let [vocabulary, _] = weight.lazy_shape().dims();
+        let macs = (batch * length * width * vocabulary) as u64;
+        trace::layer("Linear", weight, tokens, [batch, length, vocabulary], macs, |tokens| {
+            let rows = tokens.reshape([batch * length, width]);
+            rows.matmul(weight.val().transpose()).reshape([batch, length, vocabulary])
+        })
+    }
+}
+
+impl Encoder {
+    /// The source's tokens in their context.
+    ///
+    /// # Shapes
+    /// - `input`: `[B, S, D]`
+    /// - `hidden`: true where a token is hidden, `[B, 1, 1, S]`
+    /// - output: `[B, S, D]`
+    pub fn forward(&self, input: Tensor<3>, hidden: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        let tokens = self.layers.iter().enumerate().fold(input, |tokens, (index, block)| {
+            trace::tap(format_args!("layers.{index}"), block.forward(tokens, hidden.clone()))
+        });
+        match &self.norm {
+            Some(norm) => trace::tap("norm", norm.forward(tokens)),
+            None => tokens,
+        }
+    }
+}
+
+/// True where a token is hidden, `[B, 1, 1, T]`.
+fn hide_padding(mask: Tensor<2, Bool>, tokens: [usize; 2]) -> Tensor<4, Bool> {
+    assert_eq!(mask.dims(), tokens, "a mask of another shape than the tokens");
+    mask.bool_not().reshape([tokens[0], 1, 1, tokens[1]])
+}
