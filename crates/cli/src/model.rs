@@ -69,7 +69,7 @@ fn list(filter: &str, common: &Common) -> Result<ExitCode, Failure> {
         let mut table = Table::new([
             ("model", Align::Left),
             ("family", Align::Left),
-            ("parameters", Align::Right),
+            ("params", Align::Right),
             ("MACs", Align::Right),
             ("layouts", Align::Left),
         ]);
@@ -77,7 +77,7 @@ fn list(filter: &str, common: &Common) -> Result<ExitCode, Failure> {
             table.row([
                 preset.name.to_owned(),
                 preset.family.to_owned(),
-                thousands(summary.total.parameters),
+                short(summary.total.parameters as u64),
                 short(summary.total.macs),
                 layouts.join(", "),
             ]);
@@ -140,7 +140,7 @@ fn show(design: &Design, depth: usize, common: &Common) -> Result<ExitCode, Fail
 
 fn run_forward(command: &Forward, common: &Common) -> Result<ExitCode, Failure> {
     set_threads(command.threads);
-    let device = command.device.clone().unwrap_or_default().open()?;
+    let device = command.device.unwrap_or_default().open()?;
     device.seed(command.seed);
     let design = design(&command.design)?;
     let Loaded { design, model, .. } = match (&command.weights, design) {

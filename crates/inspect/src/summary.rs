@@ -86,6 +86,8 @@ pub fn summarize(design: &Design, device: &Device) -> Result<Summary, InspectErr
             }
         }
     }
+    // A dropout, say, has nothing to show.
+    rows.retain(|row| row.cost != Cost::default() || row.output.is_some());
     let shapes = |tensors: &libellus_models::Tensors| {
         tensors.iter().map(|(name, data)| (name.to_owned(), data.shape().as_slice().to_vec())).collect()
     };

@@ -17,7 +17,7 @@ use burn::nn::Initializer;
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
 
-use crate::RunningStatistic;
+use crate::{RunningStatistic, trace};
 
 /// Normalises each channel by the statistics of the batch in training and by the running ones in evaluation.
 ///
@@ -52,11 +52,14 @@ impl BatchNorm {
     /// # Panics
     /// If `input` has less than two dimensions or another number of channels.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        if input.device().is_autodiff() && self.training.is_enabled() {
-            self.normalize_by_batch(input)
-        } else {
-            self.normalize_by_running(input)
-        }
+        let shape = input.dims();
+        trace::layer("BatchNorm", &self.gamma, input, shape, 0, |input| {
+            if input.device().is_autodiff() && self.training.is_enabled() {
+                self.normalize_by_batch(input)
+            } else {
+                self.normalize_by_running(input)
+            }
+        })
     }
 
     fn normalize_by_batch<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {

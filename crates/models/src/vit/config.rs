@@ -221,7 +221,7 @@ impl ImageArchitecture for VitConfig {
         let preset = |name, aliases, summary, build| Preset {
             name,
             aliases,
-            family: "Vision Transformer",
+            family: "ViT",
             summary,
             model: PresetModel::Classifier(ClassifierPreset { input: input(), num_classes: 1000, build }),
         };
