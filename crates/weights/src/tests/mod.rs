@@ -10,6 +10,7 @@ mod mismatch;
 mod mutated;
 mod numpy;
 mod round_trip;
+mod rules;
 mod sharded;
 
 use std::collections::BTreeMap;
