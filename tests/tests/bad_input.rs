@@ -168,6 +168,7 @@ fn options_that_make_no_sense() {
 fn a_backend_that_is_not_there_says_how_to_get_it() {
     let bench = Bench::new();
     bench.fail("classify train --device cuda", 2, &["cuda", "--features cuda"]);
+    bench.fail("classify train --tui", 2, &["--tui", "--features tui"]);
     let listed = bench.succeed("device list");
     assert!(
         listed.contains("flex") && listed.contains("default") && listed.contains("--features wgpu"),

@@ -91,6 +91,10 @@ pub(crate) struct Train {
     #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Run")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Show the run as a dashboard on the whole terminal; the program has it when built with `--features tui`
+    #[arg(long, conflicts_with = "quiet", help_heading = "Run")]
+    pub(crate) tui: bool,
+
     #[command(flatten)]
     pub(crate) options: TrainOptions,
 }

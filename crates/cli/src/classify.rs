@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use libellus::backend::set_threads;
 use libellus::classify::{
-    Features, Input, Place, Prediction, Predictor, TrainOptions, Trained, evaluate, save_features, train,
+    ClassifyError, Features, Input, Place, Prediction, Predictor, TrainOptions, Trained, evaluate,
+    save_features, train,
 };
 use libellus::data::default_data_dir;
 use libellus::train::metrics::ClassificationReport;
@@ -34,9 +35,13 @@ fn run_train(command: &Train, common: &Common) -> Result<ExitCode, Failure> {
         None => Place::New(command.out.clone()),
     };
     let interrupt = Interrupt::on_ctrl_c();
-    let (mut shown, mut silent) = (Progress::new(), ());
-    let observer: &mut dyn Observer = if common.quiet { &mut silent } else { &mut shown };
-    let outcome = train(&options, &place, &data_dir(common), &command_line(), &interrupt, observer)?;
+    let mut observer: Box<dyn Observer> = match (common.quiet, command.tui) {
+        (true, _) => Box::new(()),
+        (false, true) => dashboard(&interrupt)?,
+        (false, false) => Box::new(Progress::new()),
+    };
+    let outcome = train(&options, &place, &data_dir(common), &command_line(), &interrupt, observer.as_mut())?;
+    drop(observer);
 
     let Some(finished) = outcome.finished else {
         let folder = outcome.run.display();
@@ -53,6 +58,31 @@ fn run_train(command: &Train, common: &Common) -> Result<ExitCode, Failure> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "tui")]
+fn dashboard(interrupt: &Interrupt) -> Result<Box<dyn Observer>, Failure> {
+    use std::io::{IsTerminal, stdin, stdout};
+    if stdin().is_terminal() && stdout().is_terminal() {
+        Ok(Box::new(libellus::train::Dashboard::new(interrupt.clone())))
+    } else {
+        Err(no_dashboard("the dashboard needs a terminal for both input and output"))
+    }
+}
+
+#[cfg(not(feature = "tui"))]
+fn dashboard(_interrupt: &Interrupt) -> Result<Box<dyn Observer>, Failure> {
+    Err(no_dashboard(
+        "this build has no dashboard; `cargo build --release --features tui` makes one that has",
+    ))
+}
+
+fn no_dashboard(reason: &str) -> Failure {
+    Failure::Classify(ClassifyError::Option {
+        option: "tui",
+        value: String::new(),
+        reason: reason.to_owned(),
+    })
 }
 
 fn run_eval(command: &Eval, common: &Common) -> Result<ExitCode, Failure> {

@@ -1,11 +1,23 @@
 //! Ctrl-C as a request to stop at the next step.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tells the loop that it should save a checkpoint and stop.
-#[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+pub struct Interrupt(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    requested: AtomicBool,
+    before_exit: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl std::fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interrupt").field("requested", &self.is_requested()).finish_non_exhaustive()
+    }
+}
 
 impl Interrupt {
     /// One that fires only when [`request`](Interrupt::request) is called.
@@ -20,6 +32,10 @@ impl Interrupt {
         let handler = interrupt.clone();
         let set = ctrlc::set_handler(move || {
             if handler.is_requested() {
+                let restore = handler.0.before_exit.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(restore) = restore {
+                    restore();
+                }
                 std::process::exit(130);
             }
             handler.request();
@@ -32,11 +48,17 @@ impl Interrupt {
 
     /// Asks the loop to stop.
     pub fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.requested.store(true, Ordering::Relaxed);
     }
 
     /// Whether the loop was asked to stop.
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.requested.load(Ordering::Relaxed)
+    }
+
+    /// What a second Ctrl-C does before it ends the process, such as giving the terminal back.
+    pub fn before_exit(&self, restore: impl FnOnce() + Send + 'static) {
+        let mut before_exit = self.0.before_exit.lock().unwrap_or_else(PoisonError::into_inner);
+        *before_exit = Some(Box::new(restore));
     }
 }

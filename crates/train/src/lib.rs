@@ -8,6 +8,8 @@ pub mod report;
 
 mod checkpoint;
 mod clock;
+#[cfg(feature = "tui")]
+mod dashboard;
 mod error;
 mod fit;
 mod history;
@@ -21,6 +23,8 @@ mod task;
 
 pub use checkpoint::{CheckpointReader, CheckpointWriter};
 pub use clock::{Clock, Length};
+#[cfg(feature = "tui")]
+pub use dashboard::Dashboard;
 pub use error::TrainError;
 pub use fit::{Best, Ending, FitConfig, Outcome, fit};
 pub use history::{History, Row};
