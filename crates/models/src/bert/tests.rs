@@ -250,7 +250,7 @@ fn a_config_of_hugging_face_is_read() {
     assert!(error("hidden_act", json!("mish")).starts_with("`hidden_act` = \"mish\" isn't supported"));
     assert_eq!(error("is_decoder", json!(true)), "`is_decoder` = true isn't supported; only false is");
     assert!(error("hidden_size", json!("wide")).contains("`hidden_size`: invalid type: string \"wide\""));
-    assert!(error("vocab_size", json!(null)).contains("`vocab_size` is missing"));
+    assert!(error("vocab_size", json!(null)).contains("missing field `vocab_size`"));
     assert_eq!(BertConfig::from_hugging_face(&json!({ "model_type": "gpt2" })), None);
 }
 

@@ -7,9 +7,10 @@ use libellus_layers::{
 };
 use libellus_weights::Layout;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{HUGGING_FACE, TIMM, TORCHVISION, Vit};
-use crate::error::{check_multiple, check_probability, check_range, check_side, check_width};
+use super::{HUGGING_FACE, TIMM, TORCHVISION, Vit, hugging_face};
+use crate::error::{check_multiple, check_positive, check_probability, check_range, check_side, check_width};
 use crate::{
     ClassifierPreset, ConfigError, ImageArchitecture, InputSpec, Interpolation, Preset, PresetModel, named,
 };
@@ -17,7 +18,7 @@ use crate::{
 /// The most blocks: four times those of the largest published network.
 const MAX_BLOCKS: usize = 256;
 
-/// Added to the variance in every layer normalisation.
+/// What timm and torchvision add to the variance in every layer normalisation.
 const EPSILON: f64 = 1e-6;
 
 /// Configuration of a [`Vit`].
@@ -48,6 +49,9 @@ pub struct VitConfig {
     /// Hidden units of the feed-forward networks ("MLP size").
     #[serde(deserialize_with = "named::mlp_width")]
     pub mlp_width: usize,
+    /// Added to the variance in every layer normalisation; 1e-6 if not given.
+    #[serde(default = "epsilon", deserialize_with = "named::epsilon")]
+    pub epsilon: f64,
     /// What the head looks at.
     #[serde(default, deserialize_with = "named::pooling")]
     pub pooling: VitPooling,
@@ -59,6 +63,10 @@ pub struct VitConfig {
     /// to their depth.
     #[serde(default, deserialize_with = "named::drop_path")]
     pub drop_path: f64,
+}
+
+fn epsilon() -> f64 {
+    EPSILON
 }
 
 /// What the head of a [`Vit`] looks at.
@@ -120,6 +128,7 @@ impl VitConfig {
             depth: 2,
             n_heads: 2,
             mlp_width: 17,
+            epsilon: EPSILON,
             pooling: VitPooling::ClassToken,
             dropout: 0.0,
             drop_path: 0.0,
@@ -136,6 +145,7 @@ impl VitConfig {
             depth: size.depth,
             n_heads: size.n_heads,
             mlp_width: 4 * size.width,
+            epsilon: EPSILON,
             pooling: VitPooling::ClassToken,
             dropout: 0.0,
             drop_path: 0.0,
@@ -160,6 +170,7 @@ impl VitConfig {
         check_range("n_heads", self.n_heads, self.width)?;
         check_multiple("width", self.width, "n_heads", self.n_heads)?;
         check_width("mlp_width", self.mlp_width)?;
+        check_positive("epsilon", self.epsilon)?;
         check_probability("dropout", self.dropout)?;
         check_probability("drop_path", self.drop_path)
     }
@@ -172,9 +183,9 @@ impl VitConfig {
         self.validate()?;
         let Self { width, patch_size, .. } = *self;
         let normal = |std| Initializer::Normal { mean: 0.0, std };
-        let norm = || LayerNormConfig::new(width).with_epsilon(EPSILON).init(device);
+        let norm = || LayerNormConfig::new(width).with_epsilon(self.epsilon).init(device);
         let block = EncoderBlockConfig::new(width, self.n_heads, self.mlp_width, NormPlacement::Pre)
-            .with_epsilon(EPSILON)
+            .with_epsilon(self.epsilon)
             .with_dropout(self.dropout)
             .with_hidden_dropout(self.dropout)
             .with_initializer(normal(0.02));
@@ -301,6 +312,10 @@ impl ImageArchitecture for VitConfig {
 
     fn set_input_size(&mut self, size: [usize; 2]) {
         self.image_size = size;
+    }
+
+    fn from_hugging_face(config: &Value) -> Option<Result<Self, ConfigError>> {
+        hugging_face::read(config)
     }
 }
 

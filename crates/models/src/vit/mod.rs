@@ -15,6 +15,7 @@
 //! [`linear_decay`](libellus_layers::linear_decay)).
 
 mod config;
+mod hugging_face;
 mod model;
 mod positions;
 #[cfg(test)]

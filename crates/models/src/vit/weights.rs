@@ -50,7 +50,7 @@ pub const TORCHVISION: Layout = Layout::table(
 );
 
 /// Hugging Face's `ViTForImageClassification`, as its checkpoints are published. Their configurations often say
-/// `layer_norm_eps = 1e-12` where ours is 1e-6, which for tokens of variance 1 makes a difference of one in two million.
+/// `layer_norm_eps = 1e-12` where the presets here, as timm's, have an `epsilon` of 1e-6.
 pub const HUGGING_FACE: Layout = Layout::table(
     "huggingface",
     &[
