@@ -71,14 +71,19 @@ fn a_trained_model_goes_to_pytorch_and_back() {
     let printed = bench.succeed("model convert torch.safetensors native.safetensors --to native");
     assert!(printed.contains("pytorch_resnet_cifar10 to native"), "{printed}");
 
+    bench.succeed(&format!("model convert {ours} shards --to native --shard-size 100kB"));
+    assert!(bench.path().join("shards/model.safetensors.index.json").exists());
+    bench.fail(&format!("model convert {ours} out --to native --shard-size 5XB"), 2, &["5XB"]);
+
     images(&bench, "in.safetensors", [2, 1, 8, 8]);
-    for weights in [ours, "torch.safetensors", "native.safetensors"] {
+    for weights in [ours, "torch.safetensors", "native.safetensors", "shards"] {
         bench.succeed(&format!(
             "model forward --weights {weights} --input in.safetensors --output {weights}.out"
         ));
     }
     assert_eq!(read(&bench, &format!("{ours}.out")), read(&bench, "torch.safetensors.out"));
     assert_eq!(read(&bench, &format!("{ours}.out")), read(&bench, "native.safetensors.out"));
+    assert_eq!(read(&bench, &format!("{ours}.out")), read(&bench, "shards.out"));
 }
 
 #[test]

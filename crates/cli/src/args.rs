@@ -278,13 +278,17 @@ pub(crate) struct Convert {
     #[arg(value_name = "IN")]
     pub(crate) input: PathBuf,
 
-    /// The safetensors file to write
+    /// The safetensors file to write; with --shard-size, the folder
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
 
     /// The layout to write: `native`, or one that `libellus model list` names for the model
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) to: String,
+
+    /// Write several files of at most this size, such as 500MB or 5GB, with an index
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) shard_size: Option<u64>,
 
     #[command(flatten)]
     pub(crate) design: Design,
@@ -298,4 +302,19 @@ pub(crate) enum Device {
     /// What this build and this machine can use, and which is the default
     #[command(after_help = "Example:\n  libellus device list")]
     List,
+}
+
+/// A number of bytes, with `kB`, `MB` or `GB` behind it or without.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err("a size is a whole number with kB, MB or GB behind it, such as 500MB".to_owned()),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    bytes.filter(|&bytes| bytes > 0).ok_or_else(|| format!("`{text}` is no size that a file can have"))
 }

@@ -178,7 +178,7 @@ fn run_convert(command: &Convert, common: &Common) -> Result<ExitCode, Failure> 
     let layout = command.reading.layout.as_deref();
     let options = options(&command.reading);
     let loaded = Loaded::open(design(&command.design)?, &command.input, layout, &options, &device)?;
-    let converted = convert(&loaded, &command.output, &command.to)?;
+    let converted = convert(&loaded, &command.output, &command.to, command.shard_size)?;
     if common.json {
         print_json(&json!({
             "output": command.output,

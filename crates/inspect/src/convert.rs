@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::Module;
-use libellus_weights::save;
+use libellus_weights::{save, save_sharded};
 
 use crate::design::CONFIG_KEY;
 use crate::{InspectError, Loaded};
@@ -20,15 +20,23 @@ pub struct Converted {
     pub parameters: usize,
 }
 
-/// Writes the model's weights to `path` in the layout with the name `to`. In this project's own layout the file also says
-/// what model it holds.
+/// Writes the model's weights in the layout with the name `to`: to the file `path`, or, with a limit on the bytes of a
+/// shard, to as many files as that takes in the folder `path`. They also say what model they hold.
 ///
 /// # Errors
 /// If the model has no such layout, or the file can't be written.
-pub fn convert(loaded: &Loaded, path: &Path, to: &str) -> Result<Converted, InspectError> {
+pub fn convert(
+    loaded: &Loaded,
+    path: &Path,
+    to: &str,
+    max_shard_bytes: Option<u64>,
+) -> Result<Converted, InspectError> {
     let layout = loaded.design.layout(to)?;
-    let config = loaded.design.config.to_value().to_string();
-    save(&loaded.model, path, &layout, &BTreeMap::from([(CONFIG_KEY.to_owned(), config)]))?;
+    let metadata = BTreeMap::from([(CONFIG_KEY.to_owned(), loaded.design.config.to_value().to_string())]);
+    match max_shard_bytes {
+        Some(limit) => save_sharded(&loaded.model, path, &layout, &metadata, limit)?,
+        None => save(&loaded.model, path, &layout, &metadata)?,
+    }
     Ok(Converted { from: loaded.layout.name, to: layout.name, parameters: loaded.model.num_params() })
 }
 
@@ -50,21 +58,30 @@ mod tests {
         let design = Design { name: "tiny".to_owned(), config };
         let model = design.config.init(&device()).expect("valid");
         let first = Loaded { design: design.clone(), model, layout: Layout::NATIVE };
-        convert(&first, &native, "native").expect("a writable folder");
+        convert(&first, &native, "native", None).expect("a writable folder");
         let open = |path, design| Loaded::open(design, path, None, &LoadOptions::default(), &device());
 
         // Our own file says what it is; one in another layout says it too, as we wrote it.
         let loaded = open(&native, None).expect("a file that says what it is");
         assert_eq!((loaded.design.config.clone(), loaded.layout.name), (design.config.clone(), "native"));
-        let converted = convert(&loaded, &torch, "torchvision").expect("a known layout");
+        let converted = convert(&loaded, &torch, "torchvision", None).expect("a known layout");
         assert_eq!((converted.from, converted.to), ("native", "torchvision"));
         let loaded = open(&torch, Some(design.clone())).expect("a torchvision file");
         assert_eq!(loaded.layout.name, "torchvision");
-        convert(&loaded, &back, "native").expect("a known layout");
+        convert(&loaded, &back, "native", None).expect("a known layout");
         assert_eq!(std::fs::read(&native).expect("a file"), std::fs::read(&back).expect("a file"));
+
+        // Several files are opened by their folder, and hold the same.
+        let shards = folder.path().join("shards");
+        std::fs::create_dir(&shards).expect("a writable folder");
+        convert(&loaded, &shards, "torchvision", Some(20_000)).expect("a known layout");
+        assert!(std::fs::read_dir(&shards).expect("a folder").count() > 3);
+        let sharded = open(&shards, None).expect("a folder of shards");
+        assert_eq!(sharded.layout.name, "torchvision");
 
         let images = Tensors::new().with("images", Tensor::<4>::ones([1, 2, 19, 23], &device()));
         let run = |loaded: &Loaded| forward(&design, &loaded.model, &images, Depth::Outputs).expect("a fit");
         assert_eq!(run(&first), run(&loaded));
+        assert_eq!(run(&first), run(&sharded));
     }
 }

@@ -20,7 +20,7 @@ const INDEX: &str = "model.safetensors.index.json";
 /// Writes the parameters and running statistics of `module` to `folder` in files of at most `max_shard_bytes` bytes of
 /// tensors, with an index, as Hugging Face's libraries do: `model-00001-of-00003.safetensors` and so on, and
 /// `model.safetensors.index.json`. A tensor that is larger gets a file of its own. If one file is enough, it is called
-/// `model.safetensors` and has no index. [`Checkpoint::open`](crate::Checkpoint::open) takes the folder.
+/// `model.safetensors` and has no index. The folder is made if it isn't there. [`Checkpoint::open`](crate::Checkpoint::open) takes the folder.
 ///
 /// Each file is written [atomically](crate::write_atomic). An index that was there is removed first and the new one is
 /// written last, so that a kill leaves no checkpoint mixed of old and new files. Then files of these names that belong to
@@ -60,6 +60,7 @@ pub fn save_sharded<M: Module>(
         shards.push(Vec::new());
     }
 
+    fs::create_dir_all(folder).map_err(|source| WeightsError::Write { path: folder.to_owned(), source })?;
     let index = folder.join(INDEX);
     remove(&index)?;
     let mut weight_map = BTreeMap::new();

@@ -95,9 +95,12 @@ fn one_file_has_no_index_and_files_of_before_are_removed() {
     save_sharded(&net, folder.path(), &Layout::NATIVE, &metadata(), 1).unwrap();
     // One for each tensor, the index and the configuration.
     assert_eq!(files(folder.path()).len(), NAMES.len() + 2);
-    let missing = folder.path().join("missing");
-    let error = save_sharded(&net, &missing, &Layout::NATIVE, &metadata(), 300).unwrap_err();
-    assert!(error.to_string().contains("missing"), "{error}");
+    let made = folder.path().join("made/on/the/way");
+    save_sharded(&net, &made, &Layout::NATIVE, &metadata(), 300).unwrap();
+    assert_eq!(Checkpoint::open(&made).unwrap().names().len(), NAMES.len());
+    let file = folder.path().join("config.json");
+    let error = save_sharded(&net, &file, &Layout::NATIVE, &metadata(), 300).unwrap_err();
+    assert!(error.to_string().contains("config.json"), "{error}");
 }
 
 #[test]
