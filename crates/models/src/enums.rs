@@ -1,4 +1,48 @@
-//! The enums over all architectures, made from the lists in `registry.rs`.
+//! Code that every architecture would repeat: the enums over all of them, made from the lists in `registry.rs`, and the
+//! common functions of classifiers.
+
+/// The functions of [`ImageArchitecture`](crate::ImageArchitecture) that are about fields which every configuration of a
+/// classifier has, and about those of `dropout`, `drop_path` and `input_size` (or another field in its place) that are
+/// named.
+macro_rules! image_fields {
+    ($($name:ident $(= $field:ident)?),*) => {
+        fn num_classes(&self) -> usize {
+            self.num_classes
+        }
+
+        fn set_num_classes(&mut self, num_classes: usize) {
+            self.num_classes = num_classes;
+        }
+
+        fn in_channels(&self) -> usize {
+            self.in_channels
+        }
+
+        $(image_fields!(@ $name $($field)?);)*
+    };
+    (@ dropout) => {
+        fn dropout(&mut self) -> Option<&mut f64> {
+            Some(&mut self.dropout)
+        }
+    };
+    (@ drop_path) => {
+        fn drop_path(&mut self) -> Option<&mut f64> {
+            Some(&mut self.drop_path)
+        }
+    };
+    (@ input_size) => {
+        image_fields!(@ input_size input_size);
+    };
+    (@ input_size $field:ident) => {
+        fn input_size(&self) -> Option<[usize; 2]> {
+            Some(self.$field)
+        }
+
+        fn set_input_size(&mut self, size: [usize; 2]) {
+            self.$field = size;
+        }
+    };
+}
 
 /// Makes the enums over all image classifiers from one line for each.
 macro_rules! classifiers {

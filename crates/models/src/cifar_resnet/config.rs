@@ -185,21 +185,7 @@ impl ImageArchitecture for CifarResNetConfig {
         vec![IDELBAYEV]
     }
 
-    fn num_classes(&self) -> usize {
-        self.num_classes
-    }
-
-    fn set_num_classes(&mut self, num_classes: usize) {
-        self.num_classes = num_classes;
-    }
-
-    fn in_channels(&self) -> usize {
-        self.in_channels
-    }
-
-    fn drop_path(&mut self) -> Option<&mut f64> {
-        Some(&mut self.drop_path)
-    }
+    image_fields!(drop_path);
 
     fn native_size(&self) -> [usize; 2] {
         [32, 32]

@@ -161,21 +161,7 @@ impl ImageArchitecture for ConvNeXtConfig {
         vec![TORCHVISION]
     }
 
-    fn num_classes(&self) -> usize {
-        self.num_classes
-    }
-
-    fn set_num_classes(&mut self, num_classes: usize) {
-        self.num_classes = num_classes;
-    }
-
-    fn in_channels(&self) -> usize {
-        self.in_channels
-    }
-
-    fn drop_path(&mut self) -> Option<&mut f64> {
-        Some(&mut self.drop_path)
-    }
+    image_fields!(drop_path);
 
     fn min_side(&self) -> usize {
         ConvNeXt::MIN_SIDE

@@ -272,25 +272,7 @@ impl ImageArchitecture for EfficientNetConfig {
         vec![TORCHVISION]
     }
 
-    fn num_classes(&self) -> usize {
-        self.num_classes
-    }
-
-    fn set_num_classes(&mut self, num_classes: usize) {
-        self.num_classes = num_classes;
-    }
-
-    fn in_channels(&self) -> usize {
-        self.in_channels
-    }
-
-    fn dropout(&mut self) -> Option<&mut f64> {
-        Some(&mut self.dropout)
-    }
-
-    fn drop_path(&mut self) -> Option<&mut f64> {
-        Some(&mut self.drop_path)
-    }
+    image_fields!(dropout, drop_path);
 
     fn native_size(&self) -> [usize; 2] {
         [self.resolution; 2]

@@ -133,23 +133,5 @@ impl ImageArchitecture for LeNet5Config {
         vec![PYTORCH]
     }
 
-    fn num_classes(&self) -> usize {
-        self.num_classes
-    }
-
-    fn set_num_classes(&mut self, num_classes: usize) {
-        self.num_classes = num_classes;
-    }
-
-    fn in_channels(&self) -> usize {
-        self.in_channels
-    }
-
-    fn input_size(&self) -> Option<[usize; 2]> {
-        Some(self.input_size)
-    }
-
-    fn set_input_size(&mut self, size: [usize; 2]) {
-        self.input_size = size;
-    }
+    image_fields!(input_size);
 }

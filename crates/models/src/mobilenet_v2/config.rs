@@ -164,21 +164,7 @@ impl ImageArchitecture for MobileNetV2Config {
         vec![TORCHVISION]
     }
 
-    fn num_classes(&self) -> usize {
-        self.num_classes
-    }
-
-    fn set_num_classes(&mut self, num_classes: usize) {
-        self.num_classes = num_classes;
-    }
-
-    fn in_channels(&self) -> usize {
-        self.in_channels
-    }
-
-    fn dropout(&mut self) -> Option<&mut f64> {
-        Some(&mut self.dropout)
-    }
+    image_fields!(dropout);
 }
 
 impl MobileNetV2Stage {

@@ -216,21 +216,7 @@ impl ImageArchitecture for VggConfig {
         vec![TORCHVISION]
     }
 
-    fn num_classes(&self) -> usize {
-        self.num_classes
-    }
-
-    fn set_num_classes(&mut self, num_classes: usize) {
-        self.num_classes = num_classes;
-    }
-
-    fn in_channels(&self) -> usize {
-        self.in_channels
-    }
-
-    fn dropout(&mut self) -> Option<&mut f64> {
-        Some(&mut self.dropout)
-    }
+    image_fields!(dropout);
 
     fn min_side(&self) -> usize {
         Vgg::MIN_SIDE

@@ -286,33 +286,7 @@ impl ImageArchitecture for VitConfig {
         vec![TIMM, TORCHVISION, HUGGING_FACE]
     }
 
-    fn num_classes(&self) -> usize {
-        self.num_classes
-    }
-
-    fn set_num_classes(&mut self, num_classes: usize) {
-        self.num_classes = num_classes;
-    }
-
-    fn in_channels(&self) -> usize {
-        self.in_channels
-    }
-
-    fn dropout(&mut self) -> Option<&mut f64> {
-        Some(&mut self.dropout)
-    }
-
-    fn drop_path(&mut self) -> Option<&mut f64> {
-        Some(&mut self.drop_path)
-    }
-
-    fn input_size(&self) -> Option<[usize; 2]> {
-        Some(self.image_size)
-    }
-
-    fn set_input_size(&mut self, size: [usize; 2]) {
-        self.image_size = size;
-    }
+    image_fields!(dropout, drop_path, input_size = image_size);
 
     fn from_hugging_face(config: &Value) -> Option<Result<Self, ConfigError>> {
         hugging_face::read(config)
