@@ -11,6 +11,7 @@
 //! | [`DropPath`], [`Residual`], [`BasicBlock`] | burn has none |
 //! | [`EncoderBlock`], [`SelfAttention`], [`FeedForward`] | burn's have separate projections, one dropout rate, no stochastic depth, and don't use the fused attention |
 //! | [`attention()`] | burn's lacks grouped queries and dropout |
+//! | [`resize_bilinear`] | burn's has no gradient on ndarray |
 //! | [`KvCache`] | burn's copies everything at each step, and knows no padding |
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
 //! | [`Rnn`], [`Lstm`], [`Gru`] | burn's have one layer, no dropout, and a tensor for each gate where PyTorch's checkpoints have one for all |
@@ -36,6 +37,7 @@ mod linear;
 mod norm;
 mod recurrent;
 mod residual;
+mod resize;
 mod rope;
 mod running;
 mod self_attention;
@@ -64,13 +66,13 @@ pub use residual::{
     BasicBlock, BasicBlockConfig, GammaInit, Projection, Residual, ResidualConfig, ShapeChange, Shortcut,
     Subsample,
 };
+pub use resize::resize_bilinear;
 pub use rope::{Rope, RopeScaling, Rotation};
 pub use running::RunningStatistic;
 pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use squeeze::{SqueezeExcitation, SqueezeExcitationConfig};
 pub use zero_bias::ZeroBias;
 
-pub use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig, InterpolateMode};
 pub use burn::nn::pool::{
     AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,
 };

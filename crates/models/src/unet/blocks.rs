@@ -5,7 +5,7 @@ use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor, s};
 use libellus_layers::{
     Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig,
-    Identity, Interpolate2d, Interpolate2dConfig, InterpolateMode, ZeroBias,
+    Identity, ZeroBias, resize_bilinear,
 };
 
 use super::config::he;
@@ -97,7 +97,7 @@ pub enum UpSample {
     /// By learnt weights.
     Transposed(ConvTranspose2d),
     /// By interpolation.
-    Bilinear(Interpolate2d),
+    Bilinear(Identity),
 }
 
 impl Up {
@@ -113,14 +113,7 @@ impl Up {
                     .with_zero_bias();
                 (UpSample::Transposed(up), channels_out)
             }
-            Upsampling::Bilinear => {
-                let up = Interpolate2dConfig::new()
-                    .with_scale_factor(Some([2.0, 2.0]))
-                    .with_mode(InterpolateMode::Linear)
-                    .with_align_corners(true)
-                    .init();
-                (UpSample::Bilinear(up), half)
-            }
+            Upsampling::Bilinear => (UpSample::Bilinear(Identity::new()), half),
         };
         let channels = [channels, between, channels_out];
         Self {
@@ -139,7 +132,10 @@ impl Up {
     pub fn forward(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
         let up = match &self.up {
             UpSample::Transposed(up) => up.forward(below),
-            UpSample::Bilinear(up) => up.forward(below),
+            UpSample::Bilinear(_) => {
+                let [_, _, height, width] = below.dims();
+                resize_bilinear(below, [2 * height, 2 * width])
+            }
         };
         let [_, _, height, width] = up.dims();
         let [_, _, rows, columns] = skip.dims();
