@@ -1,9 +1,10 @@
-//! The workspace's own tasks: `cargo xtask test | tidy | docs | ci`.
+//! The workspace's own tasks: `cargo xtask test | tidy | docs | parity | ci`.
 #![expect(clippy::print_stdout, reason = "the tasks report on the terminal")]
 
 mod cargo;
 mod ci;
 mod docs;
+mod parity;
 mod test;
 mod tidy;
 mod vulkan;
@@ -22,6 +23,8 @@ enum Task {
     Tidy,
     /// Builds the API documentation, with warnings as errors, and the book where mdbook is installed
     Docs,
+    /// Compares every model with its reference implementation at full size; needs Python and 20 GB of memory
+    Parity(parity::Options),
     /// Everything that has to pass before a change is merged, cheapest first
     Ci,
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Tidy => tidy::run(),
         Task::Docs => docs::run(),
+        Task::Parity(options) => parity::run(&options),
         Task::Ci => ci::run(),
     };
     match done {
