@@ -36,6 +36,10 @@ TRAINED = {
 }  # fmt: skip
 
 
+# transformers' GPT-2 always has biases.
+NO_REFERENCE = {("nanogpt-char", "huggingface"), ("nanogpt-char-cpu", "huggingface")}
+
+
 class Failure(Exception):
     pass
 
@@ -165,8 +169,9 @@ def gradients(made, dtype):
 def training_step(program, example, preset, layout, folder):
     """The gradients of all parameters and the running statistics after a step, against PyTorch in f64.
 
-    A tensor passes if it is within the tolerance, relative to its largest value, or no more than four times as far off as
-    PyTorch in f32: some true gradients are sums that cancel (a shift before a batch norm), which no f32 has to 1e-4.
+    All tensors have to be within the tolerance, relative to their largest values, or none further off than twice what the
+    worst is off in PyTorch's own f32: some true gradients are sums that cancel (a shift before a batch norm), which no f32
+    has to 1e-4.
     """
     config = preset["config"]
     made = reference(name_there(preset), config, layout, preset["inputs"])
@@ -189,17 +194,17 @@ def training_step(program, example, preset, layout, folder):
     if set(ours) != set(expected):
         raise Failure(f"gradients on one side only: {sorted(set(ours) ^ set(expected))[:4]}")
     scale = max(tensor.abs().max().item() for tensor in expected.values())
-    worst, passed = {"error": -1.0}, True
+    worst, bound = {"error": -1.0}, 0.0
     for name, tensor in expected.items():
         # A true gradient of zero is rounding in f64 too: what is compared is that it is nothing beside the others.
         largest = tensor.abs().max().item()
         unit = scale if largest < 1e-9 * scale else largest
         error = (ours[name].double() - tensor).abs().max().item() / unit
         torchs = (in_f32[name] - tensor).abs().max().item() / unit
-        passed &= error <= max(TOLERANCE, 4 * torchs)
+        bound = max(bound, torchs)
         if error > worst["error"]:
-            worst = {"error": error, "torch": torchs, "which": name}
-    return worst | {"passed": passed, "seconds": seconds, "tensors": len(expected)}
+            worst = {"error": error, "which": name}
+    return worst | {"torch": bound, "passed": worst["error"] <= max(TOLERANCE, 2 * bound), "seconds": seconds, "tensors": len(expected)}
 
 
 def name_there(preset):
@@ -256,7 +261,8 @@ def main():
     parser.add_argument("--example", type=pathlib.Path, required=True)
     parser.add_argument("--filter", default="")
     parser.add_argument("--steps-only", action="store_true", help="leave the forward passes out")
-    parser.add_argument("--book", type=pathlib.Path)
+    parser.add_argument("--book", type=pathlib.Path, help="write the page of the book, from this run and those before")
+    parser.add_argument("--results", type=pathlib.Path, help="keeps what was measured, in JSON")
     parser.add_argument("--minilm", type=pathlib.Path)
     options = parser.parse_args()
     torch.set_num_threads(2)
@@ -264,6 +270,15 @@ def main():
 
     failed = False
     rows, steps = [], []
+    store = {}
+    if options.results and options.results.exists():
+        store = json.loads(options.results.read_text())
+
+    def keep(key, value):
+        store[key] = value
+        if options.results:
+            options.results.write_text(json.dumps(store, indent=1))
+
     for preset in listed(options.program, "model", "list", options.filter):
         preset["config"] = listed(options.program, "model", "show", preset["name"])["config"]
         for layout in [] if options.steps_only else preset["layouts"]:
@@ -275,12 +290,12 @@ def main():
                         print(f"{preset['name']:22} {layout:24} {form:14} FAILED: {failure}", flush=True)
                         failed = True
                         continue
-                if row is None:
+                if row is None and (preset["name"], layout) in NO_REFERENCE:
                     continue
                 failed |= not row["error"] <= TOLERANCE
                 verdict = "" if row["error"] <= TOLERANCE else "  TOO MUCH"
                 print(f"{preset['name']:22} {layout:24} {form:14} {row['error']:9.1e} {row['seconds']:7.1f} s  back: the same{verdict}", flush=True)
-                rows.append((preset["name"], layout, form, row))
+                keep(f"{preset['name']}|{layout}|{form}", row)
         if preset["name"] in TRAINED:
             layout = TRAINED[preset["name"]]
             with tempfile.TemporaryDirectory() as folder:
@@ -294,24 +309,41 @@ def main():
             verdict = "" if step["passed"] else "  TOO MUCH"
             print(
                 f"{preset['name']:22} {layout:24} training step  {step['error']:9.1e} {step['seconds']:7.1f} s  {step['tensors']} tensors, "
-                f"worst {step['which']} (torch in f32: {step['torch']:.1e}){verdict}",
+                f"worst {step['which']} (worst of torch in f32: {step['torch']:.1e}){verdict}",
                 flush=True,
             )
-            steps.append((preset["name"], layout, step))
-    real = None
+            keep(f"{preset['name']}|{layout}|step", step)
     if options.minilm and options.filter in "all-MiniLM-L6-v2":
         with tempfile.TemporaryDirectory() as folder:
             real = sentences(options.program, pathlib.Path(folder), options.minilm)
+        keep("real", real)
         failed |= not real["cosine"] >= 0.99999
         print(f"all-MiniLM-L6-v2, real weights: 1 - cosine is {1 - real['cosine']:.1e} at most, {real['sentences']} sentences, {real['seconds']:.1f} s")
-    if options.book and not (failed or options.filter or options.steps_only):
-        options.book.write_text(page(rows, steps, real))
+    if options.book and not failed:
+        options.book.write_text(page(options.program, store))
     print("FAILED" if failed else "passed")
     sys.exit(failed)
 
 
-def page(rows, steps, real):
-    """The chapter of the book."""
+def page(program, store):
+    """The chapter of the book, from all that was measured."""
+    rows, steps, missing = [], [], []
+    for preset in listed(program, "model", "list", ""):
+        for layout in preset["layouts"]:
+            for form in forms(preset, layout):
+                row = store.get(f"{preset['name']}|{layout}|{form}")
+                if row:
+                    rows.append((preset["name"], layout, form, row))
+                elif (preset["name"], layout) not in NO_REFERENCE:
+                    missing.append(f"{preset['name']} ({layout})")
+        step = store.get(f"{preset['name']}|{TRAINED.get(preset['name'])}|step")
+        if step:
+            steps.append((preset["name"], TRAINED[preset["name"]], step))
+        elif preset["name"] in TRAINED:
+            missing.append(f"the training step of {preset['name']}")
+    if missing:
+        raise SystemExit(f"not measured yet: {', '.join(missing)}")
+    real = store.get("real")
     versions = ", ".join(
         f"{module.__name__} {module.__version__.split('+')[0]}" for module in (torch, torchvision, timm, transformers, safetensors)
     )
@@ -343,9 +375,9 @@ def page(rows, steps, real):
         "",
         "For one or more presets of each family: the gradients of all parameters, and the running statistics of batch norms after the",
         "step, nothing dropped, against PyTorch in `f64`. The error of each tensor is relative to its largest value (a tensor whose true",
-        "gradient is zero: to the largest of the model); the worst tensor is shown, and how far PyTorch in `f32` is off there. Some true",
-        "gradients are sums that cancel, such as that of a shift which a later batch norm takes away again: a tensor passes within 1e-4,",
-        "or within four times PyTorch's own error. Batch norms are set so that no rectifier's input is near zero, where rounding would",
+        "gradient is zero: to the largest of the model); the worst tensor is shown, and how far the worst of PyTorch in `f32` is off. Some",
+        "true gradients are sums that cancel, such as that of a shift which a later batch norm takes away again: what is asked is 1e-4, or",
+        "at most twice PyTorch's own error. Batch norms are set so that no rectifier's input is near zero, where rounding would",
         "decide on which side it is and gradients jump.",
         "",
         "| preset | layout | tensors | error | PyTorch in f32 | worst |",

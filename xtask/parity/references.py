@@ -174,7 +174,7 @@ def vit(name, config, layout, shapes):
     if layout == "timm":
         import timm
 
-        return classifier(timm.create_model(name, pretrained=False), shapes)
+        return classifier(timm.create_model(name, pretrained=False, num_classes=1000), shapes)
     if layout == "torchvision":
         module = torchvision.models.VisionTransformer(
             size, patch, sizes["depth"], sizes["heads"], sizes["width"], sizes["hidden"]
@@ -226,7 +226,9 @@ def gpt2(name, config, layout, _shapes):
     sizes = dict(VOCAB=config["vocab_size"], CONTEXT=config["context"], LAYERS=config["n_layers"],
                  HEADS=config["n_heads"], WIDTH=config["d_model"], HIDDEN=config["d_ff"])  # fmt: skip
     if layout == "nanogpt":
-        module = golden_classes("gpt2.py", **sizes)["NanoGpt"](config["bias"])
+        module = golden_classes("gpt2.py", **sizes)["NanoGpt"](
+            config["bias"], "tanh" if config["activation"] == "gelu_tanh" else "none"
+        )
 
         def run(module, inputs):
             return {"logits": module(inputs["tokens"])}

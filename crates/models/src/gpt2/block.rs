@@ -67,13 +67,15 @@ impl Gpt2Attention {
 #[derive(Module, Debug)]
 pub struct Gpt2Mlp {
     pub(super) c_fc: Linear,
+    #[module(skip)]
+    pub(super) activation: Activation,
     pub(super) c_proj: Linear,
     pub(super) dropout: Dropout,
 }
 
 impl Gpt2Mlp {
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let hidden = Activation::GeluTanh.forward(self.c_fc.forward(input));
+        let hidden = self.activation.forward(self.c_fc.forward(input));
         self.dropout.forward(self.c_proj.forward(hidden))
     }
 }

@@ -1,7 +1,9 @@
 //! Configuration of GPT-2.
 
 use burn::tensor::Device;
-use libellus_layers::{DropoutConfig, EmbeddingConfig, Initializer, LayerNormConfig, Linear, LinearConfig};
+use libellus_layers::{
+    Activation, DropoutConfig, EmbeddingConfig, Initializer, LayerNormConfig, Linear, LinearConfig,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Gpt2, Gpt2Attention, Gpt2Block, Gpt2Mlp};
@@ -33,6 +35,10 @@ pub struct Gpt2Config {
     /// Hidden units of the perceptrons.
     #[serde(deserialize_with = "named::d_ff")]
     pub d_ff: usize,
+    /// The nonlinearity of the perceptrons: GELU by its approximation with a hyperbolic tangent for OpenAI's models, which
+    /// is the default, and the exact one for nanoGPT's.
+    #[serde(default = "activation", deserialize_with = "named::activation")]
+    pub activation: Activation,
     /// Whether linear layers and normalisations have biases.
     #[serde(deserialize_with = "named::bias")]
     pub bias: bool,
@@ -43,6 +49,10 @@ pub struct Gpt2Config {
     /// training, in `[0, 1)`.
     #[serde(default, deserialize_with = "named::dropout")]
     pub dropout: f64,
+}
+
+fn activation() -> Activation {
+    Activation::GeluTanh
 }
 
 impl Gpt2Config {
@@ -70,12 +80,26 @@ impl Gpt2Config {
     /// context. With 65 characters and a context of 256: 10,745,088 parameters, 10.65 M without those of positions, as
     /// nanoGPT counts.
     pub fn nano(vocab_size: usize, context: usize) -> Self {
-        Self { vocab_size, context, bias: false, dropout: 0.2, ..Self::published(6, 6, 384) }
+        Self {
+            vocab_size,
+            context,
+            activation: Activation::Gelu,
+            bias: false,
+            dropout: 0.2,
+            ..Self::published(6, 6, 384)
+        }
     }
 
     /// The same in the size that nanoGPT recommends for a CPU (4 blocks of width 128, no dropout).
     pub fn nano_cpu(vocab_size: usize, context: usize) -> Self {
-        Self { vocab_size, context, bias: false, dropout: 0.0, ..Self::published(4, 4, 128) }
+        Self {
+            vocab_size,
+            context,
+            activation: Activation::Gelu,
+            bias: false,
+            dropout: 0.0,
+            ..Self::published(4, 4, 128)
+        }
     }
 
     /// The smallest one that has every part, for tests and examples.
@@ -87,6 +111,7 @@ impl Gpt2Config {
             n_heads: 3,
             d_model: 15,
             d_ff: 23,
+            activation: activation(),
             bias: true,
             epsilon: 1e-5,
             dropout: 0.0,
@@ -101,6 +126,7 @@ impl Gpt2Config {
             n_heads,
             d_model,
             d_ff: 4 * d_model,
+            activation: activation(),
             bias: true,
             epsilon: 1e-5,
             dropout: 0.1,
@@ -148,6 +174,7 @@ impl Gpt2Config {
             ln_2: norm(),
             mlp: Gpt2Mlp {
                 c_fc: self.linear(self.d_model, self.d_ff, STD, device),
+                activation: self.activation,
                 c_proj: self.linear(self.d_ff, self.d_model, last, device),
                 dropout: dropout(),
             },

@@ -1,5 +1,6 @@
 //! Hugging Face's `config.json`.
 
+use libellus_layers::Activation;
 use serde_json::Value;
 
 use super::Gpt2Config;
@@ -15,9 +16,17 @@ pub(super) fn read(config: &Value) -> Option<Result<Gpt2Config, ConfigError>> {
 }
 
 fn convert(keys: &HuggingFaceConfig) -> Result<Gpt2Config, ConfigError> {
-    keys.only("activation_function", "gelu_new or gelu_pytorch_tanh", |value| {
-        matches!(value.as_str(), Some("gelu_new" | "gelu_pytorch_tanh"))
-    })?;
+    let activation = match keys.optional::<String>("activation_function")?.as_deref() {
+        None | Some("gelu_new" | "gelu_pytorch_tanh") => Activation::GeluTanh,
+        Some("gelu") => Activation::Gelu,
+        Some(other) => {
+            return Err(ConfigError::Unsupported {
+                field: "activation_function",
+                value: format!("\"{other}\""),
+                supported: "gelu_new, gelu_pytorch_tanh or gelu",
+            });
+        }
+    };
     keys.only_flag("scale_attn_weights", true)?;
     keys.only_flag("scale_attn_by_inverse_layer_idx", false)?;
     keys.only_flag("add_cross_attention", false)?;
@@ -34,6 +43,7 @@ fn convert(keys: &HuggingFaceConfig) -> Result<Gpt2Config, ConfigError> {
         n_heads: keys.required("n_head")?,
         d_model,
         d_ff: keys.optional("n_inner")?.unwrap_or(d_model.saturating_mul(4)),
+        activation,
         bias: true,
         epsilon: keys.optional("layer_norm_epsilon")?.unwrap_or(1e-5),
         dropout,

@@ -2,7 +2,7 @@
 //!
 //! Radford et al. 2019, *Language Models are Unsupervised Multitask Learners*, section 2.3; after Radford et al. 2018,
 //! *Improving Language Understanding by Generative Pre-Training*. References: `transformers`' `GPT2LMHeadModel`, and
-//! nanoGPT, which is the same without biases.
+//! nanoGPT, which is the same without biases and with the exact GELU.
 //! Shapes: `B` sequences, `T` tokens, `D` width, `H` heads, `V` vocabulary.
 //!
 //! *Differences* to `transformers`: positions of padded sequences are counted without the padding, as its `generate`

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use libellus_backend::testing::{device, read};
+use libellus_layers::Activation;
 use libellus_layers::trace::{Event, Recording, record};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, recognize, save};
 use serde_json::json;
@@ -12,7 +13,7 @@ use crate::testing::{Golden, golden_path};
 use crate::{Architecture, CausalLm};
 
 fn nano() -> Gpt2Config {
-    Gpt2Config { bias: false, ..Gpt2Config::tiny() }
+    Gpt2Config { activation: Activation::Gelu, bias: false, ..Gpt2Config::tiny() }
 }
 
 /// Outputs at several depths, and gradients.

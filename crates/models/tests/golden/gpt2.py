@@ -3,7 +3,7 @@
 Run as `python gpt2.py`; writes beside itself, with Python 3.11, torch 2.15.0, transformers 5.23.0, safetensors 0.8.0:
 - `gpt2`: a GPT2Model as OpenAI's was published: names without a prefix, the causal mask as a buffer
 - `gpt2_lm`: the same weights as a GPT2LMHeadModel: names with a prefix, the output once more
-- `gpt2_nano`: nanoGPT without biases
+- `gpt2_nano`: nanoGPT without biases, with the exact GELU
 
 Expected are `tokens`, `eval.*` (outputs at several depths), `mask` and `padded.logits` (logits with padding on either side,
 zero at the padding), `coefficients` and `gradient.*` (matrices as ours are held), in f64 of weights that f32 holds exactly.
@@ -22,10 +22,11 @@ CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 
 
 class NanoBlock(nn.Module):
-    """nanoGPT's block, with its names; the hidden width is free here."""
+    """nanoGPT's block, with its names; the hidden width is free here, and GELU may be the approximation of GPT-2."""
 
-    def __init__(self, bias):
+    def __init__(self, bias, approximate):
         super().__init__()
+        self.approximate = approximate
         self.ln_1 = nn.LayerNorm(WIDTH, bias=bias)
         self.attn = nn.ModuleDict(
             {"c_attn": nn.Linear(WIDTH, 3 * WIDTH, bias=bias), "c_proj": nn.Linear(WIDTH, WIDTH, bias=bias)}
@@ -43,17 +44,17 @@ class NanoBlock(nn.Module):
         ]
         y = F.scaled_dot_product_attention(*heads, is_causal=True)
         x = x + self.attn.c_proj(y.transpose(1, 2).reshape(batch, tokens, WIDTH))
-        return x + self.mlp.c_proj(F.gelu(self.mlp.c_fc(self.ln_2(x)), approximate="tanh"))
+        return x + self.mlp.c_proj(F.gelu(self.mlp.c_fc(self.ln_2(x)), approximate=self.approximate))
 
 
 class NanoGpt(nn.Module):
-    def __init__(self, bias):
+    def __init__(self, bias, approximate="none"):
         super().__init__()
         self.transformer = nn.ModuleDict(
             {
                 "wte": nn.Embedding(VOCAB, WIDTH),
                 "wpe": nn.Embedding(CONTEXT, WIDTH),
-                "h": nn.ModuleList(NanoBlock(bias) for _ in range(LAYERS)),
+                "h": nn.ModuleList(NanoBlock(bias, approximate) for _ in range(LAYERS)),
                 "ln_f": nn.LayerNorm(WIDTH, bias=bias),
             }
         )
@@ -130,7 +131,7 @@ def main():
     save("gpt2_expected", expected)
 
     # nanoGPT as written above agrees with transformers; without biases, transformers has no equal.
-    nano = NanoGpt(bias=True)
+    nano = NanoGpt(bias=True, approximate="tanh")
     nano.load_state_dict({k: as_held(k, v, True) for k, v in prefixed.items()} | {"lm_head.weight": weights["wte.weight"]})
     nano = nano.double().eval()
     assert torch.allclose(nano(tokens), expected["eval.logits"], rtol=0, atol=1e-12)
