@@ -93,6 +93,7 @@ pub struct Up {
 
 /// Doubles maps in height and width.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has four, and a box has no burn Module")]
 pub enum UpSample {
     /// By learnt weights.
     Transposed(ConvTranspose2d),
