@@ -5,8 +5,8 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 /// A safetensors file with one tensor.
 fn tensor_file(bench: &Bench, file: &str, name: &str, dtype: Dtype, shape: &[usize], bytes: &[u8]) {
-    let view = TensorView::new(dtype, shape.to_vec(), bytes).unwrap();
-    bench.write(file, &safetensors::serialize([(name, view)], None).unwrap());
+    let view = TensorView::new(dtype, shape.to_vec(), bytes).expect("sizes that fit");
+    bench.write(file, &safetensors::serialize([(name, view)], None).expect("a valid tensor"));
 }
 
 fn images(bench: &Bench, file: &str, shape: [usize; 4]) {
@@ -16,15 +16,19 @@ fn images(bench: &Bench, file: &str, shape: [usize; 4]) {
 }
 
 fn names(bench: &Bench, file: &str) -> Vec<String> {
-    let bytes = std::fs::read(bench.path().join(file)).unwrap();
-    let mut names: Vec<String> =
-        SafeTensors::deserialize(&bytes).unwrap().names().into_iter().map(str::to_owned).collect();
+    let bytes = std::fs::read(bench.path().join(file)).expect("a file");
+    let mut names: Vec<String> = SafeTensors::deserialize(&bytes)
+        .expect("safetensors")
+        .names()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     names.sort();
     names
 }
 
 fn read(bench: &Bench, file: &str) -> Vec<u8> {
-    std::fs::read(bench.path().join(file)).unwrap()
+    std::fs::read(bench.path().join(file)).expect("a file")
 }
 
 #[test]

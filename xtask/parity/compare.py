@@ -261,6 +261,7 @@ def main():
     parser.add_argument("--example", type=pathlib.Path, required=True)
     parser.add_argument("--filter", default="")
     parser.add_argument("--steps-only", action="store_true", help="leave the forward passes out")
+    parser.add_argument("--resume", action="store_true", help="leave out what was measured before")
     parser.add_argument("--book", type=pathlib.Path, help="write the page of the book, from this run and those before")
     parser.add_argument("--results", type=pathlib.Path, help="keeps what was measured, in JSON")
     parser.add_argument("--minilm", type=pathlib.Path)
@@ -283,6 +284,8 @@ def main():
         preset["config"] = listed(options.program, "model", "show", preset["name"])["config"]
         for layout in [] if options.steps_only else preset["layouts"]:
             for form in forms(preset, layout):
+                if options.resume and f"{preset['name']}|{layout}|{form}" in store:
+                    continue
                 with tempfile.TemporaryDirectory() as folder:
                     try:
                         row = compare(options.program, preset, layout, form, pathlib.Path(folder))
@@ -298,6 +301,8 @@ def main():
                 keep(f"{preset['name']}|{layout}|{form}", row)
         if preset["name"] in TRAINED:
             layout = TRAINED[preset["name"]]
+            if options.resume and f"{preset['name']}|{layout}|step" in store:
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     step = training_step(options.program, options.example, preset, layout, pathlib.Path(folder))

@@ -122,11 +122,12 @@ def logits(module, inputs):
 
 
 def reference(name, config, layout, shapes):
-    """The reference of a preset; `shapes` are those of its inputs."""
+    """The reference of a preset, `None` if there is none of this layout; `shapes` are those of its inputs."""
     torch.manual_seed(0)
     build = BUILDERS[config["architecture"]]
     made = build(name, config, layout, shapes)
-    randomize(made.module, 1)
+    if made is not None:
+        randomize(made.module, 1)
     return made
 
 

@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Write the table to this page, from this run and those before, if everything agrees
     #[arg(long, value_name = "FILE")]
     book: Option<PathBuf>,
+    /// Leave out what was measured before, in a run that was cut off
+    #[arg(long)]
+    resume: bool,
     /// Leave the forward passes out
     #[arg(long)]
     steps_only: bool,
@@ -55,8 +58,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(book) = &options.book {
         compare.arg("--book").arg(book);
     }
-    if options.steps_only {
-        compare.arg("--steps-only");
+    for (given, flag) in [(options.resume, "--resume"), (options.steps_only, "--steps-only")] {
+        if given {
+            compare.arg(flag);
+        }
     }
     cargo::run(&mut compare)
 }
