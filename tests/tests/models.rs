@@ -115,6 +115,12 @@ fn what_is_wrong_is_said_in_one_line() {
     images(&bench, "rgb.safetensors", [3, 3, 8, 8]);
     bench.write("text.safetensors", b"this is no checkpoint");
     bench.write("wrong.json", br#"{"architecture": "resnet", "num_classes": -1}"#);
+    images(&bench, "none.safetensors", [0, 1, 8, 8]);
+    bench.write(
+        "huge.json",
+        br#"{"architecture": "gpt2", "vocab_size": 1048576, "context": 8, "n_layers": 1, "n_heads": 1, "d_model": 32768,
+            "d_ff": 8, "bias": true, "epsilon": 1e-5}"#,
+    );
     bench.write("mamba.json", br#"{"model_type": "mamba"}"#);
     let run = |rest: &str| format!("model forward --output out.safetensors {rest}");
     for (arguments, code, says) in [
@@ -125,6 +131,8 @@ fn what_is_wrong_is_said_in_one_line() {
         (run("--arch resnet8_digits --input absent.safetensors"), 1, ["absent.safetensors", "cannot read"]),
         (run("--arch resnet8_digits --input text.safetensors"), 1, ["text.safetensors", "text"]),
         (run("--arch resnet8_digits --input rgb.safetensors"), 1, ["rgb.safetensors", "dimension 1"]),
+        (run("--arch resnet8_digits --input none.safetensors"), 1, ["none.safetensors", "dimension 0"]),
+        (run("--config huge.json --input in.safetensors"), 2, ["huge.json", "parameters"]),
         (run("--arch gpt2 --input in.safetensors"), 1, ["in.safetensors", "`images`"]),
         (run("--weights in.safetensors --input in.safetensors"), 2, ["in.safetensors", "--arch"]),
         (

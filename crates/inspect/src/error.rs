@@ -52,6 +52,25 @@ pub enum InspectError {
         #[source]
         source: InputError,
     },
+    /// The model is larger than any memory.
+    #[error("{name} has {parameters} parameters, more than can be drawn at random ({most})")]
+    TooLarge {
+        /// The preset, or the file of the configuration.
+        name: String,
+        /// How many parameters it has.
+        parameters: usize,
+        /// The most that are drawn.
+        most: usize,
+    },
+    /// A configuration describes a model that can't be applied.
+    #[error("{name}: {source}")]
+    Useless {
+        /// The preset, or the file of the configuration.
+        name: String,
+        /// What it refuses of an input of its own size.
+        #[source]
+        source: InputError,
+    },
     /// A weights file doesn't say what model it is of.
     #[error("{} does not say which model it holds; name it with --arch or --config", path.display())]
     Nameless {
@@ -79,6 +98,8 @@ impl InspectError {
                 | Self::ConfigFile { .. }
                 | Self::Syntax { .. }
                 | Self::Nameless { .. }
+                | Self::TooLarge { .. }
+                | Self::Useless { .. }
                 | Self::UnknownLayout { .. }
         )
     }

@@ -24,9 +24,15 @@ impl Loaded {
     /// A model with random weights, drawn from the device's random numbers.
     ///
     /// # Errors
-    /// If the configuration describes no model.
+    /// If the configuration describes no model, or one of more than 17 billion parameters.
     pub fn random(design: Design, device: &Device) -> Result<Self, InspectError> {
-        let model = design.config.init(device)?.materialize();
+        const MOST: usize = 1 << 34;
+        let model = design.config.init(device)?;
+        let parameters = model.num_params();
+        if parameters > MOST {
+            return Err(InspectError::TooLarge { name: design.name, parameters, most: MOST });
+        }
+        let model = model.materialize();
         Ok(Self { design, model, layout: Layout::NATIVE })
     }
 

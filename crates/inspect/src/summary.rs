@@ -49,10 +49,7 @@ pub struct Cost {
 /// Lists the modules of a model. Nothing is computed and no parameter is drawn, so this is quick for any size.
 ///
 /// # Errors
-/// If the configuration describes no model.
-///
-/// # Panics
-/// If the model doesn't take the example of its own configuration.
+/// If the configuration describes no model, or one that doesn't take an input of its own size.
 pub fn summarize(design: &Design, device: &Device) -> Result<Summary, InspectError> {
     let model = design.config.init(device)?;
     let mut walk = Walk::default();
@@ -61,21 +58,21 @@ pub fn summarize(design: &Design, device: &Device) -> Result<Summary, InspectErr
 
     let example = design.config.example();
     let (outputs, events) = record(Recording::Shapes, || design.config.run(&model, &example));
-    let outputs = outputs.expect("a model takes its own example");
+    let outputs = outputs.map_err(|source| InspectError::Useless { name: design.name.clone(), source })?;
     let mut total = Cost { parameters: model.num_params(), macs: 0 };
     // The cost of products of activations belongs to the next module that says its name.
     let mut unclaimed = 0;
     for event in events {
         match event {
             Event::Layer(layer) => {
-                total.macs += layer.macs;
+                total.macs = total.macs.saturating_add(layer.macs);
                 let Some(&place) = place_of.get(&layer.parameter) else { continue };
                 add_macs(&mut rows, place, layer.macs);
                 rows[place].output = Some(layer.shape);
             }
             Event::Product { macs } => {
-                total.macs += macs;
-                unclaimed += macs;
+                total.macs = total.macs.saturating_add(macs);
+                unclaimed = u64::saturating_add(unclaimed, macs);
             }
             Event::Tap { name, shape, .. } => {
                 if let Some(place) = rows.iter().position(|row| row.path == name) {
@@ -100,7 +97,7 @@ fn add_macs(rows: &mut [Row], place: usize, macs: u64) {
     for row in rows[..=place].iter_mut().rev() {
         if row.depth < depth {
             depth = row.depth;
-            row.cost.macs += macs;
+            row.cost.macs = row.cost.macs.saturating_add(macs);
         }
     }
 }

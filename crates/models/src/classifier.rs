@@ -91,6 +91,7 @@ impl ClassifierConfig {
     pub(crate) fn run(&self, model: &Classifier, inputs: &Tensors) -> Result<Tensors, InputError> {
         inputs.only(&["images"])?;
         let images = inputs.float::<4>("images", &device_of(model))?;
+        inputs.length_within("images", 0, 1, usize::MAX)?;
         inputs.length("images", 1, self.in_channels())?;
         match self.input_size() {
             Some([height, width]) => {

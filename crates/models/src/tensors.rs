@@ -165,6 +165,14 @@ impl Tensors {
         if !(data.dtype().is_int() || data.dtype().is_uint() || data.dtype().is_bool()) {
             return Err(element_type(name, "whole numbers", data.dtype()));
         }
+        // The largest of these don't fit the type that the numbers become.
+        if data.dtype() == DType::U64
+            && let Some((index, value)) =
+                data.iter::<u64>().enumerate().find(|(_, value)| *value >= limit as u64)
+        {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            return Err(InputError::OutOfRange { name: name.to_owned(), index, value, limit });
+        }
         let data = data.clone().convert::<i64>();
         let outside = data.iter::<i64>().enumerate().find(|(_, value)| !(0..limit as i64).contains(value));
         match outside {
@@ -296,6 +304,11 @@ mod tests {
         assert_eq!(
             message(inputs.ints::<2>("tokens", 9, &device).unwrap_err()),
             "element 2 of input `tokens` is 9; it must be at least 0 and less than 9"
+        );
+        let huge = Tensors::new().with_data("tokens", TensorData::new(vec![1u64, u64::MAX], [1, 2]));
+        assert!(
+            message(huge.ints::<2>("tokens", 9, &device).unwrap_err())
+                .starts_with("element 1 of input `tokens` is")
         );
         assert_eq!(
             message(inputs.only(&["images"]).unwrap_err()),

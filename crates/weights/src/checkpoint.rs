@@ -101,10 +101,20 @@ impl Checkpoint {
     /// If there is none of this name, its element type has no counterpart in burn, reading fails, or its checksum is
     /// wrong.
     pub fn tensor(&self, name: &str) -> Result<TensorData, WeightsError> {
-        match self.contents.tensors.get(name) {
-            Some(tensor) => tensor.read(name),
-            None => Err(WeightsError::NoSuchTensor { path: self.path.clone(), tensor: name.to_owned() }),
-        }
+        self.located(name)?.read(name)
+    }
+
+    /// Reads a matrix as its transpose, without holding it twice. A little slower than turning it in memory.
+    ///
+    /// # Panics
+    /// If it is no matrix.
+    pub(crate) fn transposed(&self, name: &str) -> Result<TensorData, WeightsError> {
+        self.located(name)?.transposed().read(name)
+    }
+
+    fn located(&self, name: &str) -> Result<&Located, WeightsError> {
+        let missing = || WeightsError::NoSuchTensor { path: self.path.clone(), tensor: name.to_owned() };
+        self.contents.tensors.get(name).ok_or_else(missing)
     }
 }
 

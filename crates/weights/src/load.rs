@@ -31,6 +31,9 @@ pub struct LoadOptions {
 /// # Errors
 /// [`WeightsError::Mismatch`] with all differences, and whatever reading the file gives. The module is
 /// consumed either way; clone it first (burn shares the tensors) if the old values are still wanted.
+///
+/// # Panics
+/// If the layout transposes a tensor that isn't a matrix.
 pub fn load<M: Module>(
     module: M,
     checkpoint: &Checkpoint,
@@ -164,9 +167,14 @@ fn attempt(slots: &[Slot], checkpoint: &Checkpoint, layout: &Layout, options: &L
             }
         }
 
-        let found: Vec<Option<&str>> = wanted.iter().map(|(theirs, _)| find(theirs)).collect();
-        let aliases: Vec<String> =
-            placement.aliases.iter().filter_map(|alias| find(&alias.theirs).map(str::to_owned)).collect();
+        let mut found: Vec<Option<&str>> = wanted.iter().map(|(theirs, _)| find(theirs)).collect();
+        let mut aliases: Vec<&str> =
+            placement.aliases.iter().filter_map(|alias| find(&alias.theirs)).collect();
+        // Of tied tensors, some programs store only one, under whichever name.
+        if found == [None] && !aliases.is_empty() {
+            found = vec![Some(aliases.remove(0))];
+        }
+        let aliases = aliases.into_iter().map(str::to_owned).collect();
         if is_ignored(&slot.name) {
             continue;
         }
@@ -269,6 +277,10 @@ fn fits(kind: Kind, dtype: &str) -> bool {
     }
 }
 
+/// Matrices of more elements than this are turned while they are read. The largest of VGG is three quarters of the model:
+/// held twice, it would take half as much memory again.
+const LARGE: usize = 1 << 22;
+
 /// Puts the planned tensors in their places. After the first failure to read it leaves everything as it is.
 struct Loader<'a> {
     path: Path,
@@ -296,6 +308,14 @@ impl Loader<'_> {
     }
 
     fn read(&self, source: &Source) -> Result<TensorData, WeightsError> {
+        if let Read::Whole(name) = &source.read
+            && source.transposed
+            && source.rope_pairs.is_none()
+            && source.aliases.is_empty()
+            && self.checkpoint.info(name).is_some_and(|info| info.shape.iter().product::<usize>() > LARGE)
+        {
+            return self.checkpoint.transposed(name);
+        }
         let stored = match &source.read {
             Read::Whole(name) => self.checkpoint.tensor(name)?,
             Read::Parts { names, dim } => {

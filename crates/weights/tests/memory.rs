@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 use libellus_backend::testing::device;
-use libellus_weights::{Checkpoint, Layout, LoadOptions, load};
+use libellus_weights::{Checkpoint, Layout, LoadOptions, Rule, load};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -72,6 +72,21 @@ fn loading_takes_little_more_than_the_model() {
         assert!(peak < MODEL + MODEL / 5, "{dtype}: {peak} for a model of {MODEL}");
         drop(loaded);
     }
+
+    // A model that is one large matrix, which is turned while it is read.
+    static TORCH: Layout = Layout::table("torch", &[Rule::Transpose { ours: "weight" }]);
+    let large = [2_100, 2_200];
+    let model = large[0] * large[1] * 4;
+    let header = format!(
+        r#"{{"weight":{{"dtype":"F32","shape":[{},{}],"data_offsets":[0,{model}]}}}}"#,
+        large[1], large[0]
+    );
+    sparse(&path, &[&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat(), model);
+    let (_, peak) = peak_of(|| {
+        let linear = LinearConfig::new(large[0], large[1]).with_bias(false).init(&device);
+        load(linear, &Checkpoint::open(&path).unwrap(), &TORCH, &LoadOptions::default()).unwrap()
+    });
+    assert!(peak > model && peak < model + model / 5, "transposed: {peak} for a model of {model}");
 
     // A matrix in Fortran order is put in order on the way.
     let header = format!("{{'descr': '<f8', 'fortran_order': True, 'shape': ({WIDTH}, {WIDTH})}}");

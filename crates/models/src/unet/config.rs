@@ -214,6 +214,7 @@ impl Architecture for UNetConfig {
     fn run(&self, model: &UNet, inputs: &Tensors) -> Result<Tensors, InputError> {
         inputs.only(&["images"])?;
         let images = inputs.float::<4>("images", &device_of(model))?;
+        inputs.length_within("images", 0, 1, usize::MAX)?;
         inputs.length("images", 1, self.in_channels)?;
         let least = self.min_side();
         [2, 3].iter().try_for_each(|&dim| inputs.length_within("images", dim, least, usize::MAX))?;

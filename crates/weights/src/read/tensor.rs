@@ -105,6 +105,18 @@ impl Located {
         }
     }
 
+    /// The matrix with its rows and columns exchanged; the elements go to their places as they are read.
+    pub(crate) fn transposed(&self) -> Self {
+        let [rows, columns] = [self.shape[0], self.shape[1]];
+        let view = match &self.view {
+            View::Contiguous { first } => View::Strided { first: *first, strides: vec![1, columns] },
+            View::Strided { first, strides } => {
+                View::Strided { first: *first, strides: vec![strides[1], strides[0]] }
+            }
+        };
+        Self { shape: vec![columns, rows], view, ..self.clone() }
+    }
+
     fn data_of<T: Value + BurnElement>(&self) -> Result<TensorData, WeightsError> {
         Ok(TensorData::new(self.values::<T>()?, self.shape.clone()))
     }

@@ -112,7 +112,8 @@ fn what_was_written_is_read() {
             .collect();
     });
     let untied = changed(&checkpoint, |tensors| drop(tensors.remove("head.weight")));
-    for checkpoint in [checkpoint, prefixed, untied] {
+    let by_its_second_name = changed(&checkpoint, |tensors| drop(tensors.remove("wte.weight")));
+    for checkpoint in [checkpoint, prefixed, untied, by_its_second_name] {
         let blank = attention(&device()).map(&mut Zeros);
         let loaded = read(blank, &checkpoint, &THEIRS).unwrap();
         let loaded = write(&loaded, &Layout::NATIVE);
@@ -218,4 +219,13 @@ fn what_cannot_be_cut_evenly_is_not_saved() {
         error.to_string(),
         "cannot save tensor `down.bias`: layout `thirds` stores it in 3 parts, but it has 5 entries"
     );
+}
+
+#[test]
+fn a_matrix_turned_while_it_is_read_is_the_one_turned_in_memory() {
+    let checkpoint = write(&attention(&device()), &Layout::NATIVE);
+    for name in ["qkv.weight", "down.weight", "embedding"] {
+        let turned = crate::arrange::transpose(checkpoint.tensor(name).unwrap());
+        assert_eq!(checkpoint.transposed(name).unwrap(), turned);
+    }
 }
