@@ -63,11 +63,20 @@ def error_of(ours, theirs):
     return (ours.double() - theirs.double()).abs().max().item() / (largest or 1.0)
 
 
+def unshared(weights):
+    """Tied weights as tensors of their own, which the format asks for."""
+    seen, separate = set(), {}
+    for name, tensor in weights.items():
+        separate[name] = tensor.clone() if tensor.data_ptr() in seen else tensor
+        seen.add(tensor.data_ptr())
+    return separate
+
+
 def save(weights, path):
     if path.suffix == ".pth":
         torch.save(weights, path)
     else:
-        save_file(weights, path, metadata={"format": "pt"})
+        save_file(unshared(weights), path, metadata={"format": "pt"})
 
 
 def clean(inputs):
