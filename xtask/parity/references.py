@@ -364,7 +364,10 @@ def transformer(_name, config, _layout, _shapes):
         memory, logits = module(inputs["source"], inputs["target"], inputs["source_mask"])
         return {"memory": memory * inputs["source_mask"].unsqueeze(-1), "logits": logits}
 
-    return Reference(Model(), inputs, run)
+    def arrange(weights):
+        return {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
+
+    return Reference(Model(), inputs, run, arrange=arrange)
 
 
 def rnn(_name, config, _layout, shapes):
