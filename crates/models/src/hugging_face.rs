@@ -54,8 +54,11 @@ impl<'a> HuggingFaceConfig<'a> {
     }
 
     /// The object that is the value of a key, `None` if it isn't there or is null.
-    pub(crate) fn inner(&self, key: &'static str) -> Option<Self> {
-        self.value(key).map(|keys| Self { keys, ..*self })
+    pub(crate) fn inner(&self, key: &'static str) -> Result<Option<Self>, ConfigError> {
+        match self.value(key) {
+            Some(keys) if !keys.is_object() => Err(self.malformed(format!("`{key}` is no object"))),
+            keys => Ok(keys.map(|keys| Self { keys, ..*self })),
+        }
     }
 
     fn value(&self, key: &str) -> Option<&'a Value> {

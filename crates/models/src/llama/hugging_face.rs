@@ -19,7 +19,7 @@ fn convert(keys: &HuggingFaceConfig) -> Result<LlamaConfig, ConfigError> {
     keys.only("hidden_act", "silu", |value| value.as_str() == Some("silu"))?;
     keys.only_flag("mlp_bias", false)?;
     // transformers 5 has one object for all that concerns the rotation, 4 a base and an object for the scaling.
-    let rope = keys.inner("rope_parameters").or(keys.inner("rope_scaling"));
+    let rope = keys.inner("rope_parameters")?.or(keys.inner("rope_scaling")?);
     for keys in rope.iter().chain([keys]) {
         keys.only("partial_rotary_factor", "1", |value| value.as_f64() == Some(1.0))?;
     }

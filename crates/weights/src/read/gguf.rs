@@ -278,7 +278,7 @@ impl<'a> Header<'a> {
             3 => i16::from_le_bytes(self.array()?).to_string(),
             4 => self.u32()?.to_string(),
             5 => i32::from_le_bytes(self.array()?).to_string(),
-            6 => f32::from_le_bytes(self.array()?).to_string(),
+            6 => format!("{:?}", f32::from_le_bytes(self.array()?)),
             7 => match self.array::<1>()?[0] {
                 0 => "false".into(),
                 1 => "true".into(),
@@ -288,7 +288,7 @@ impl<'a> Header<'a> {
             9 => self.list(depth)?,
             10 => self.u64()?.to_string(),
             11 => i64::from_le_bytes(self.array()?).to_string(),
-            12 => f64::from_le_bytes(self.array()?).to_string(),
+            12 => format!("{:?}", f64::from_le_bytes(self.array()?)),
             kind => return Err(self.damaged(format!("type {kind} of a value isn't known"))),
         })
     }
