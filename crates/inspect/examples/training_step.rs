@@ -1,16 +1,16 @@
 //! One training step's gradients, for comparison with the reference implementation (`cargo xtask parity`).
 //!
-//! `training_step CONFIG WEIGHTS LAYOUT INPUTS OUTPUT`: reads the model, multiplies its main output by the tensor
-//! `coefficients` of the inputs, differentiates the sum, and writes the gradient of every parameter and the running
-//! statistics after the step under the names of the layout, nothing dropped.
+//! `training_step f32|f64 CONFIG WEIGHTS LAYOUT INPUTS OUTPUT`: reads the model, multiplies its main output by the tensor
+//! `coefficients` of the inputs, prints the sum (the loss), differentiates it, and writes the gradient of every parameter
+//! and the running statistics after the step under the names of the layout, nothing dropped.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Gradients, Tensor};
-use libellus_backend::testing;
+use burn::tensor::{Device, FloatDType, Gradients, Tensor};
+use libellus_backend::DeviceName;
 use libellus_inspect::{Design, Loaded, read_tensors};
 use libellus_models::bert::BertInput;
 use libellus_models::transformer::TransformerInput;
@@ -19,18 +19,29 @@ use libellus_weights::{LoadOptions, save};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [config, weights, layout, inputs, output] = arguments.as_slice() else {
-        return Err("usage: training_step CONFIG WEIGHTS LAYOUT INPUTS OUTPUT".into());
+    let [precision, config, weights, layout, inputs, output] = arguments.as_slice() else {
+        return Err("usage: training_step f32|f64 CONFIG WEIGHTS LAYOUT INPUTS OUTPUT".into());
     };
-    let device = testing::device().autodiff();
+    let mut device = "flex".parse::<DeviceName>()?.open()?;
+    if precision == "f64" {
+        device.configure(FloatDType::F64)?;
+    }
+    let device = device.autodiff();
     let design = Design::from_file(Path::new(config))?;
     let design = Design { config: nothing_dropped(&design.config)?, ..design };
     let loaded =
         Loaded::open(Some(design), Path::new(weights), Some(layout), &LoadOptions::default(), &device)?;
-    let gradients = scalar(&loaded.model, &read_tensors(Path::new(inputs))?, &device)?.backward();
+    let loss = scalar(&loaded.model, &read_tensors(Path::new(inputs))?, &device)?;
+    report(&loss);
+    let gradients = loss.backward();
     let gradients = loaded.model.map(&mut ToGradients { gradients });
     save(&gradients, Path::new(output), &loaded.layout, &BTreeMap::new())?;
     Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the result")]
+fn report(loss: &Tensor<1>) {
+    println!("{:e}", loss.clone().into_scalar::<f64>());
 }
 
 /// The configuration with all probabilities of dropping set to zero.
