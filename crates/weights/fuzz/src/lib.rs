@@ -12,9 +12,9 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// What opening a file may take beside twice its size, in bytes: buffers, and the objects of a pickle as long as the
-/// fuzzer makes them.
-const OPENING: usize = 4 << 20;
+/// What opening a file may take beside twice its size, in bytes: buffers, and four times what the objects of a pickle may
+/// take in a small file (a vector that grows is there twice, and the table of tensors is made from them).
+const OPENING: usize = 32 << 20;
 
 /// What reading a tensor may take beside twice the file and twice the tensor, in bytes: buffers.
 const READING: usize = 4 << 20;

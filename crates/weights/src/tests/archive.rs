@@ -187,10 +187,28 @@ fn what_a_pickle_may_cost_is_bounded() {
     );
     assert_eq!(problem_of(b"\x80\x02\x8b\xff\xff\xff\xff."), TooLong { claimed: u32::MAX.into(), left: 1 });
     assert_eq!(problem_of(&[b'('; 5000]), TooDeep { limit: 1000 });
-    assert!(matches!(problem_of(&vec![b'N'; 9_000_000]), TooManySteps { .. }));
-    assert!(matches!(problem_of(&vec![b']'; 3_000_000]), TooManyObjects { .. }));
-    // A hundred thousand lists in each other are no trouble, but no tensors either.
-    let nested = [&b"\x80\x02"[..], &vec![b']'; 100_000], &vec![b'a'; 99_999], b"."].concat();
+    assert!(matches!(problem_of(&b"N0".repeat(4_500_000)), TooManySteps { .. }));
+    // Instructions of one byte, or of less in a compressed file, that make many bytes each.
+    let small = |pickle: &[u8]| {
+        let file = zip(&[deflated("m/data.pkl", pickle), entry("m/data/0", &[0; 24])]);
+        assert!(file.len() < 100_000);
+        match open(file).unwrap_err() {
+            WeightsError::Pickle { problem, .. } => problem,
+            other => panic!("{other}"),
+        }
+    };
+    for pickle in [&b"N".repeat(3_000_000)[..], &b"]0".repeat(1_000_000), &b"N2".repeat(1_000_000)] {
+        assert_eq!(small(pickle), TooMuchMemory { limit: 8 << 20 });
+    }
+    let mut memorised = b"\x80\x04".to_vec();
+    for slot in 0..200_000_u32 {
+        memorised.extend([b"Nr".as_slice(), &slot.to_le_bytes(), b"0"].concat());
+    }
+    assert_eq!(problem_of(&memorised), TooMuchMemory { limit: 8 << 20 });
+    let long = [b"X".as_slice(), &9_000_000_u32.to_le_bytes(), &[b'a'; 9_000_000]].concat();
+    assert_eq!(small(&long), TooMuchMemory { limit: 8 << 20 });
+    // Fifty thousand lists in each other are no trouble, but no tensors either.
+    let nested = [&b"\x80\x02"[..], &vec![b']'; 50_000], &vec![b'a'; 49_999], b"."].concat();
     assert!(matches!(error_of(&nested), WeightsError::NoTensors { .. }));
     let nested = [&b"\x80\x02"[..], &b"}X\x01\0\0\0w".repeat(100), b"}", &[b's'; 100], b"."].concat();
     assert_eq!(problem_of(&nested), TooDeep { limit: 16 });
@@ -211,7 +229,7 @@ fn what_a_pickle_may_cost_is_bounded() {
         many.extend([b"X\x06\0\0\0", format!("{index:06x}").as_bytes(), b"h\x00"].concat());
     }
     many.extend(b"u.");
-    assert!(matches!(error_of(&many), WeightsError::TooLarge { claimed: 262_145, .. }));
+    assert!(matches!(problem_of(&many), TooMuchMemory { .. }));
     assert_eq!(problem_of(b"\x80\x02}q\x00X\x01\0\0\0ah\x00s."), Cycle);
 }
 

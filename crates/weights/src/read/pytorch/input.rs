@@ -24,6 +24,11 @@ impl<'a> Input<'a> {
         self.data.source.path()
     }
 
+    /// Bytes of the whole file, which can be fewer than those of a compressed pickle in it.
+    pub(super) fn file_length(&self) -> u64 {
+        self.data.source.length()
+    }
+
     /// Bytes that were taken so far.
     pub(crate) fn position(&self) -> u64 {
         self.data.length - self.left()

@@ -39,7 +39,8 @@ pub(crate) enum Object {
     /// In the order of insertion. Of two entries with one key Python keeps the later one.
     Dict(Vec<(Value, Value)>),
     Storage(Storage),
-    Tensor(Tensor),
+    /// Boxed, because it is far larger than all others.
+    Tensor(Box<Tensor>),
 }
 
 /// Memory that tensors are views of.

@@ -7,9 +7,9 @@
 //! does an instruction it doesn't know.
 //!
 //! What a pickle can cost is bounded too: objects live in one list and refer to each other by number, so that neither
-//! nesting nor cycles can overflow the stack of this process, and their number, that of the steps and the length of the
-//! whole are limited ([`MAX_OBJECTS`], [`MAX_STEPS`], [`MAX_LENGTH`]). Text and bytes are checked against what is left
-//! of the file before memory is taken.
+//! nesting nor cycles can overflow the stack of this process, and the memory they take, the number of steps and the
+//! length of the whole are limited ([`SMALL`], [`MAX_STEPS`], [`MAX_LENGTH`]). Text and bytes are checked against what is
+//! left of the file and of the memory before they are read.
 //!
 //! burn-store reads PyTorch's files too, through the crate `pytorch-reader` (0.22.1), which runs nothing either and has
 //! limits of its own. This reader stands beside it because it computes something else: that one keeps an object that it
@@ -35,8 +35,9 @@ pub(crate) const MAX_LENGTH: u64 = 1 << 28;
 /// Most instructions. A tensor takes about 30.
 pub(crate) const MAX_STEPS: u32 = 1 << 23;
 
-/// Most objects (text, tuples, lists, dictionaries, tensors). A tensor takes about 10.
-pub(crate) const MAX_OBJECTS: usize = 1 << 21;
+/// What is made may take as many bytes as the file has, or this many: a tensor's description takes about 1500, so small
+/// files can have thousands of them, and a compressed one can't grow into a multiple of its size.
+pub(crate) const SMALL: u64 = 8 << 20;
 
 /// Most marks (beginnings of tuples, lists and dictionaries) that are open at a time.
 pub(crate) const MAX_MARKS: usize = 1000;
@@ -44,7 +45,8 @@ pub(crate) const MAX_MARKS: usize = 1000;
 /// Reads the pickle that comes next in `input`.
 pub(crate) fn read(input: &mut Input<'_>) -> Result<Pickled, WeightsError> {
     let made = Pickled { root: Value::None, objects: Vec::new() };
-    Machine { input, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), made }.run()
+    let limit = input.file_length().max(SMALL);
+    Machine { input, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), made, taken: 0, limit }.run()
 }
 
 struct Machine<'a, 'b> {
@@ -54,6 +56,10 @@ struct Machine<'a, 'b> {
     marks: Vec<usize>,
     memo: HashMap<u32, Value>,
     made: Pickled,
+    /// Bytes that the objects take.
+    taken: u64,
+    /// How many they, the stack and the memo may take.
+    limit: u64,
 }
 
 type Outcome<T> = Result<T, WeightsError>;
@@ -75,6 +81,7 @@ impl Machine<'_, '_> {
                 };
             }
             self.step(opcode)?;
+            self.take(0)?;
         }
         Err(self.problem(PickleProblem::TooManySteps { limit: MAX_STEPS }))
     }
@@ -259,10 +266,27 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn push(&mut self, object: Object) -> Outcome<()> {
-        if self.made.objects.len() == MAX_OBJECTS {
-            return Err(self.problem(PickleProblem::TooManyObjects { limit: MAX_OBJECTS }));
+    /// Counts `bytes` that objects are about to take.
+    fn take(&mut self, bytes: u64) -> Outcome<()> {
+        self.taken = self.taken.saturating_add(bytes);
+        // A hash table is at most seven eighths full, and doubles.
+        let held = size_of_val(&self.stack[..]) + self.memo.len() * 2 * size_of::<(u32, Value)>();
+        match self.taken.saturating_add(held as u64) > self.limit {
+            true => Err(self.problem(PickleProblem::TooMuchMemory { limit: self.limit })),
+            false => Ok(()),
         }
+    }
+
+    fn push(&mut self, object: Object) -> Outcome<()> {
+        let items = match &object {
+            Object::Tuple(items) => size_of_val(&items[..]),
+            Object::List(items) => size_of_val(&items[..]),
+            Object::Dict(entries) => size_of_val(&entries[..]),
+            // What text takes was counted before it was read.
+            Object::Text(_) | Object::Bytes | Object::Storage(_) => 0,
+            Object::Tensor(_) => size_of::<Tensor>(),
+        };
+        self.take((size_of::<Object>() + items) as u64)?;
         self.stack.push(Value::Object(self.made.objects.len() as Id));
         self.made.objects.push(object);
         Ok(())
@@ -301,7 +325,7 @@ impl Machine<'_, '_> {
     /// An integer of any length. One that takes more than 64 bits can't be a size; it is kept as a number that isn't
     /// one.
     fn long(&mut self, length: u64) -> Outcome<()> {
-        let bytes = self.input.bytes(length)?;
+        let bytes = self.bytes(length)?;
         let value = match bytes.len() {
             0 => Value::Int(0),
             length @ 1..=8 => {
@@ -316,14 +340,21 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
+    fn bytes(&mut self, length: u64) -> Outcome<Vec<u8>> {
+        if length <= self.input.left() {
+            self.take(length)?;
+        }
+        self.input.bytes(length)
+    }
+
     fn text(&mut self, length: u64) -> Outcome<()> {
-        let bytes = self.input.bytes(length)?;
+        let bytes = self.bytes(length)?;
         let text = String::from_utf8(bytes).map_err(|_| self.problem(PickleProblem::NotText))?;
         self.push(Object::Text(text.into()))
     }
 
     fn raw(&mut self, length: u64) -> Outcome<()> {
-        self.input.bytes(length)?;
+        self.bytes(length)?;
         self.push(Object::Bytes)
     }
 
@@ -338,6 +369,7 @@ impl Machine<'_, '_> {
     }
 
     fn append(&mut self, items: &[Value]) -> Outcome<()> {
+        self.take(size_of_val(items) as u64)?;
         match self.top()? {
             Some(Object::List(list)) => list.extend_from_slice(items),
             _ => return Err(self.problem(PickleProblem::WrongArguments { of: "APPEND" })),
@@ -346,6 +378,7 @@ impl Machine<'_, '_> {
     }
 
     fn insert(&mut self, items: &[Value]) -> Outcome<()> {
+        self.take(size_of_val(items) as u64)?;
         let (pairs, rest) = items.as_chunks::<2>();
         match self.top()? {
             Some(Object::Dict(entries)) if rest.is_empty() => {
@@ -359,9 +392,6 @@ impl Machine<'_, '_> {
     fn remember(&mut self, slot: u32) -> Outcome<()> {
         let top = self.pop()?;
         self.stack.push(top);
-        if self.memo.len() == MAX_OBJECTS {
-            return Err(self.problem(PickleProblem::TooManyObjects { limit: MAX_OBJECTS }));
-        }
         self.memo.insert(slot, top);
         Ok(())
     }
@@ -406,14 +436,14 @@ impl Machine<'_, '_> {
             }
             (Global::RebuildTensor, [storage, first, shape, strides]) => {
                 let tensor = self.tensor(*storage, *first, *shape, *strides, None);
-                self.push(Object::Tensor(tensor.ok_or_else(|| wrong("_rebuild_tensor"))?))
+                self.push(Object::Tensor(Box::new(tensor.ok_or_else(|| wrong("_rebuild_tensor"))?)))
             }
             (
                 Global::RebuildTensorV2,
                 [storage, first, shape, strides, _, _] | [storage, first, shape, strides, _, _, _],
             ) => {
                 let tensor = self.tensor(*storage, *first, *shape, *strides, None);
-                self.push(Object::Tensor(tensor.ok_or_else(|| wrong("_rebuild_tensor_v2"))?))
+                self.push(Object::Tensor(Box::new(tensor.ok_or_else(|| wrong("_rebuild_tensor_v2"))?)))
             }
             (
                 Global::RebuildTensorV3,
@@ -421,7 +451,7 @@ impl Machine<'_, '_> {
                 | [storage, first, shape, strides, _, _, Value::Global(Global::Dtype(element)), _],
             ) => {
                 let tensor = self.tensor(*storage, *first, *shape, *strides, Some(*element));
-                self.push(Object::Tensor(tensor.ok_or_else(|| wrong("_rebuild_tensor_v3"))?))
+                self.push(Object::Tensor(Box::new(tensor.ok_or_else(|| wrong("_rebuild_tensor_v3"))?)))
             }
             (Global::RebuildParameter, [data, _, _])
             | (Global::RebuildParameterWithState, [data, _, _, _]) => {

@@ -48,11 +48,11 @@ pub enum PickleProblem {
         /// What is left.
         left: u64,
     },
-    /// It makes more objects than any table of tensors needs.
-    #[error("it makes more than {limit} objects")]
-    TooManyObjects {
-        /// How many are allowed.
-        limit: usize,
+    /// What it makes takes more memory than any table of tensors in a file of this size needs.
+    #[error("what it makes takes more than {limit} bytes of memory")]
+    TooMuchMemory {
+        /// How many bytes are allowed.
+        limit: u64,
     },
     /// It takes more steps than any table of tensors needs.
     #[error("it has more than {limit} instructions")]

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use crate::error::WeightsError;
-use crate::read::MAX_TENSORS;
 use crate::read::pytorch::object::{Id, Object, Pickled, Tensor, Value};
 use crate::read::pytorch::problem::PickleProblem;
 
@@ -56,14 +55,6 @@ pub(crate) fn tensors<'a>(
         }
     };
 
-    if chosen.1.len() > MAX_TENSORS {
-        return Err(WeightsError::TooLarge {
-            path: path.to_owned(),
-            what: "the number of its tensors".into(),
-            claimed: chosen.1.len() as u64,
-            limit: MAX_TENSORS as u64,
-        });
-    }
     let mut tensors = Vec::new();
     let mut keys = HashSet::new();
     for (key, value) in chosen.1 {
@@ -74,7 +65,7 @@ pub(crate) fn tensors<'a>(
             let (path, reason) = (path.to_owned(), "it occurs twice".to_owned());
             return Err(WeightsError::BadTensor { path, tensor: name.to_owned(), reason });
         }
-        tensors.push((name.to_owned(), tensor));
+        tensors.push((name.to_owned(), &**tensor));
     }
     Ok(tensors)
 }
