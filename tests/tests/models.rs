@@ -109,6 +109,25 @@ fn a_hugging_face_configuration_is_taken_as_it_is() {
 }
 
 #[test]
+fn one_of_several_state_dictionaries_is_chosen() {
+    let bench = Bench::new();
+    // The state dictionaries of two networks, `generator` and `nets.discriminator`, which are no model of ours.
+    bench.write("gan.pt", include_bytes!("../../crates/weights/tests/golden/formats_gan.pt"));
+    let convert = "model convert gan.pt out.safetensors --to native --arch mlp";
+    bench.fail(convert, 1, &["gan.pt", "nets.discriminator", "--part"]);
+    bench.fail(
+        &format!("{convert} --part nets.critic"),
+        1,
+        &["gan.pt", "`nets.critic`", "nets.discriminator"],
+    );
+    bench.fail(
+        &format!("{convert} --part nets.discriminator"),
+        1,
+        &["gan.pt", "fits none of the known layouts"],
+    );
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_line() {
     let bench = Bench::new();
     images(&bench, "in.safetensors", [3, 1, 8, 8]);
@@ -120,6 +139,15 @@ fn what_is_wrong_is_said_in_one_line() {
         "huge.json",
         br#"{"architecture": "gpt2", "vocab_size": 1048576, "context": 8, "n_layers": 1, "n_heads": 1, "d_model": 32768,
             "d_ff": 8, "bias": true, "epsilon": 1e-5}"#,
+    );
+    bench.write(
+        "large.json",
+        br#"{"architecture": "mlp", "num_classes": 2, "in_channels": 512, "input_size": [16384, 16384], "hidden": [8]}"#,
+    );
+    bench.write(
+        "wide.json",
+        br#"{"architecture": "vit", "num_classes": 2, "in_channels": 3, "image_size": [4096, 4096], "patch_size": 16,
+            "d_model": 32768, "n_layers": 1, "n_heads": 1, "d_ff": 8, "epsilon": 1e-6}"#,
     );
     bench.write("mamba.json", br#"{"model_type": "mamba"}"#);
     let run = |rest: &str| format!("model forward --output out.safetensors {rest}");
@@ -133,6 +161,8 @@ fn what_is_wrong_is_said_in_one_line() {
         (run("--arch resnet8_digits --input rgb.safetensors"), 1, ["rgb.safetensors", "dimension 1"]),
         (run("--arch resnet8_digits --input none.safetensors"), 1, ["none.safetensors", "dimension 0"]),
         (run("--config huge.json --input in.safetensors"), 2, ["huge.json", "parameters"]),
+        ("model show --config large.json".to_owned(), 2, ["large.json", "too large"]),
+        ("model show --config wide.json".to_owned(), 2, ["wide.json", "a Conv2d would put out"]),
         (run("--arch gpt2 --input in.safetensors"), 1, ["in.safetensors", "`images`"]),
         (run("--weights in.safetensors --input in.safetensors"), 2, ["in.safetensors", "--arch"]),
         (

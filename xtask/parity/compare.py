@@ -34,7 +34,7 @@ TRAINED = {
     "resnext50_32x4d": "torchvision", "vgg11_bn": "torchvision", "mobilenet_v2": "torchvision",
     "efficientnet_b0": "torchvision", "convnext_tiny": "torchvision", "vit_tiny_patch16_224": "timm",
     "unet_bn": "pytorch-unet", "gpt2": "huggingface", "SmolLM2-135M": "huggingface",
-    "all-MiniLM-L6-v2": "huggingface", "transformer_base": "pytorch", "rnn": "torch", "lstm": "torch", "gru": "torch",
+    "all-MiniLM-L6-v2": "huggingface", "transformer_base": "pytorch", "rnn": "pytorch", "lstm": "pytorch", "gru": "pytorch",
 }  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def there_and_back(program, preset, layout, path, weights, folder):
 
 def loads(preset, layout, back):
     """PyTorch's own module takes the file, strictly."""
-    if layout in ("torchvision", "timm", "pytorch_resnet_cifar10", "pytorch-unet", "pytorch", "torch"):
+    if layout in ("torchvision", "timm", "pytorch_resnet_cifar10", "pytorch-unet", "pytorch"):
         config, inputs = preset["config"], preset["inputs"]
         made = reference(name_there(preset), config, layout, inputs)
         # The stacks' names begin with the attribute that holds them.

@@ -171,7 +171,7 @@ def of_torchvision(name, _config, _layout, shapes):
 
 def vit(name, config, layout, shapes):
     size, patch = config["image_size"][0], config["patch_size"]
-    sizes = dict(width=config["width"], depth=config["depth"], heads=config["n_heads"], hidden=config["mlp_width"])
+    sizes = dict(width=config["d_model"], depth=config["n_layers"], heads=config["n_heads"], hidden=config["d_ff"])
     if layout == "timm":
         import timm
 
@@ -305,9 +305,9 @@ def gguf_weights(weights, head):
 def bert(_name, config, layout, _shapes):
     module = transformers.BertModel(
         transformers.BertConfig(
-            vocab_size=config["vocab_size"], hidden_size=config["width"], num_hidden_layers=config["depth"],
-            num_attention_heads=config["n_heads"], intermediate_size=config["mlp_width"],
-            max_position_embeddings=config["max_positions"], layer_norm_eps=config["epsilon"],
+            vocab_size=config["vocab_size"], hidden_size=config["d_model"], num_hidden_layers=config["n_layers"],
+            num_attention_heads=config["n_heads"], intermediate_size=config["d_ff"],
+            max_position_embeddings=config["context"], layer_norm_eps=config["epsilon"],
             hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, attn_implementation="eager",
         )
     )  # fmt: skip
@@ -328,7 +328,7 @@ def bert(_name, config, layout, _shapes):
 
 def transformer(_name, config, _layout, _shapes):
     """As in the golden script, at full size: normalisation last, no final one, the output tied to the embeddings."""
-    width, heads, hidden = config["width"], config["n_heads"], config["mlp_width"]
+    width, heads, hidden = config["d_model"], config["n_heads"], config["d_ff"]
     assert config["norm_placement"] == "post" and not config["final_norm"] and config["output"] == "tied"
     positions = golden_classes("transformer.py", WIDTH=width)["positions"]
 
@@ -339,8 +339,8 @@ def transformer(_name, config, _layout, _shapes):
             encoder = nn.TransformerEncoderLayer(width, heads, hidden, **common)
             decoder = nn.TransformerDecoderLayer(width, heads, hidden, **common)
             self.transformer = nn.Transformer(
-                width, heads, custom_encoder=nn.TransformerEncoder(encoder, config["encoder_depth"], enable_nested_tensor=False),
-                custom_decoder=nn.TransformerDecoder(decoder, config["decoder_depth"]), **common,
+                width, heads, custom_encoder=nn.TransformerEncoder(encoder, config["n_encoder_layers"], enable_nested_tensor=False),
+                custom_decoder=nn.TransformerDecoder(decoder, config["n_decoder_layers"]), **common,
             )  # fmt: skip
             self.embedding = nn.Embedding(config["vocab_size"], width)
 

@@ -230,6 +230,10 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) layout: Option<String>,
 
+    /// Which weights of a PyTorch file that holds several, such as `ema` or `nets.generator`
+    #[arg(long, value_name = "KEY")]
+    pub(crate) part: Option<String>,
+
     /// Parameters (a pattern of our names, such as `fc.*`) that stay as they are, whatever the checkpoint has for them
     #[arg(long, value_name = "PATTERN")]
     pub(crate) ignore: Vec<String>,

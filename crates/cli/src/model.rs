@@ -1,17 +1,19 @@
 //! `libellus model`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use libellus::backend::{DeviceName, set_threads};
+use libellus::burn::tensor::Device;
 use libellus::inspect::{
     Depth, Design, InspectError, Loaded, Row, Summary, convert, forward, read_tensors, summarize,
     write_tensors,
 };
 use libellus::models::{Preset, presets};
-use libellus::weights::LoadOptions;
+use libellus::weights::{Checkpoint, LoadOptions};
 use serde_json::json;
 
-use crate::args::{self, Common, Convert, Forward, Model};
+use crate::args::{self, Common, Convert, Forward, Model, Reading};
 use crate::output::{Align, Failure, Table, print, print_json, thousands};
 
 pub(crate) fn run(command: &Model, common: &Common) -> Result<ExitCode, Failure> {
@@ -144,10 +146,7 @@ fn run_forward(command: &Forward, common: &Common) -> Result<ExitCode, Failure> 
     device.seed(command.seed);
     let design = design(&command.design)?;
     let Loaded { design, model, .. } = match (&command.weights, design) {
-        (Some(weights), design) => {
-            let layout = command.reading.layout.as_deref();
-            Loaded::open(design, weights, layout, &options(&command.reading), &device)?
-        }
+        (Some(weights), design) => load(design, weights, &command.reading, &device)?,
         (None, Some(design)) => Loaded::random(design, &device)?,
         (None, None) => {
             return Err(Failure::Arguments("name a model with --arch or --config, or give --weights".into()));
@@ -175,9 +174,7 @@ fn run_forward(command: &Forward, common: &Common) -> Result<ExitCode, Failure> 
 
 fn run_convert(command: &Convert, common: &Common) -> Result<ExitCode, Failure> {
     let device = DeviceName::default().open()?;
-    let layout = command.reading.layout.as_deref();
-    let options = options(&command.reading);
-    let loaded = Loaded::open(design(&command.design)?, &command.input, layout, &options, &device)?;
+    let loaded = load(design(&command.design)?, &command.input, &command.reading, &device)?;
     let converted = convert(&loaded, &command.output, &command.to, command.shard_size)?;
     if common.json {
         print_json(&json!({
@@ -206,8 +203,18 @@ fn design(named: &args::Design) -> Result<Option<Design>, InspectError> {
     }
 }
 
-fn options(reading: &args::Reading) -> LoadOptions {
-    LoadOptions { ignore: reading.ignore.clone() }
+fn load(
+    design: Option<Design>,
+    weights: &Path,
+    reading: &Reading,
+    device: &Device,
+) -> Result<Loaded, InspectError> {
+    let checkpoint = match &reading.part {
+        Some(part) => Checkpoint::open_part(weights, part)?,
+        None => Checkpoint::open(weights)?,
+    };
+    let options = LoadOptions { ignore: reading.ignore.clone() };
+    Loaded::open(design, &checkpoint, reading.layout.as_deref(), &options, device)
 }
 
 fn named_shapes(shapes: &[(String, Vec<usize>)]) -> serde_json::Map<String, serde_json::Value> {

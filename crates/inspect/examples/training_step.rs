@@ -15,7 +15,7 @@ use libellus_inspect::{Design, Loaded, read_tensors};
 use libellus_models::bert::BertInput;
 use libellus_models::transformer::TransformerInput;
 use libellus_models::{CausalLm, InputError, Model, ModelConfig, Tensors};
-use libellus_weights::{LoadOptions, save};
+use libellus_weights::{Checkpoint, LoadOptions, save};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = device.autodiff();
     let design = Design::from_file(Path::new(config))?;
     let design = Design { config: nothing_dropped(&design.config)?, ..design };
-    let loaded =
-        Loaded::open(Some(design), Path::new(weights), Some(layout), &LoadOptions::default(), &device)?;
+    let weights = Checkpoint::open(weights)?;
+    let loaded = Loaded::open(Some(design), &weights, Some(layout), &LoadOptions::default(), &device)?;
     let loss = scalar(&loaded.model, &read_tensors(Path::new(inputs))?, &device)?;
     report(&loss);
     let gradients = loss.backward();

@@ -47,7 +47,7 @@ mod tests {
     use burn::tensor::Tensor;
     use libellus_backend::testing::device;
     use libellus_models::{ClassifierConfig, ModelConfig, ResNetConfig, Tensors};
-    use libellus_weights::{Layout, LoadOptions};
+    use libellus_weights::{Checkpoint, Layout, LoadOptions};
 
     #[test]
     fn there_and_back_again() {
@@ -59,7 +59,10 @@ mod tests {
         let model = design.config.init(&device()).expect("valid");
         let first = Loaded { design: design.clone(), model, layout: Layout::NATIVE };
         convert(&first, &native, "native", None).expect("a writable folder");
-        let open = |path, design| Loaded::open(design, path, None, &LoadOptions::default(), &device());
+        let open = |path, design| {
+            let checkpoint = Checkpoint::open(path)?;
+            Loaded::open(design, &checkpoint, None, &LoadOptions::default(), &device())
+        };
 
         // Our own file says what it is; one in another layout says it too, as we wrote it.
         let loaded = open(&native, None).expect("a file that says what it is");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use libellus_layers::trace::TooLarge;
 use libellus_models::{ConfigError, InputError};
 use libellus_weights::WeightsError;
 
@@ -71,6 +72,15 @@ pub enum InspectError {
         #[source]
         source: InputError,
     },
+    /// The sizes of a configuration are valid one by one, but not together.
+    #[error("{name}: {source}")]
+    OutputTooLarge {
+        /// The preset, or the file of the configuration.
+        name: String,
+        /// Which layer's output no memory holds.
+        #[source]
+        source: TooLarge,
+    },
     /// A weights file doesn't say what model it is of.
     #[error("{} does not say which model it holds; name it with --arch or --config", path.display())]
     Nameless {
@@ -100,6 +110,7 @@ impl InspectError {
                 | Self::Nameless { .. }
                 | Self::TooLarge { .. }
                 | Self::Useless { .. }
+                | Self::OutputTooLarge { .. }
                 | Self::UnknownLayout { .. }
         )
     }

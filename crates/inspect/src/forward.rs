@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{BoolStore, DType, TensorData};
-use libellus_layers::trace::{Event, Recording, record};
+use libellus_layers::trace::{Event, record};
 use libellus_models::{Model, Tensors};
 use libellus_weights::{Checkpoint, write_atomic};
 use safetensors::{Dtype, View};
@@ -34,7 +34,7 @@ pub fn forward(
     if depth == Depth::Outputs {
         return design.config.run(model, inputs);
     }
-    let (outputs, events) = record(Recording::Values, || design.config.run(model, inputs));
+    let (outputs, events) = record(|| design.config.run(model, inputs));
     Ok(events.into_iter().fold(outputs?, |outputs, event| match event {
         Event::Tap { name, values: Some(values), .. } => outputs.with_data(&name, values),
         _ => outputs,

@@ -1,7 +1,5 @@
 //! A model with the weights of a file.
 
-use std::path::Path;
-
 use burn::module::Module;
 use burn::tensor::Device;
 use libellus_models::Model;
@@ -36,31 +34,29 @@ impl Loaded {
         Ok(Self { design, model, layout: Layout::NATIVE })
     }
 
-    /// Reads a checkpoint. Without a `design`, the file has to say itself what model it holds; without the name of a
+    /// Reads the weights of an opened checkpoint. Without a `design`, the file has to say itself what model it holds; without the name of a
     /// `layout`, it is told from the names and shapes in the file.
     ///
     /// # Errors
     /// If the file can't be read, doesn't hold the model, or doesn't say what it holds.
     pub fn open(
         design: Option<Design>,
-        weights: &Path,
+        checkpoint: &Checkpoint,
         layout: Option<&str>,
         options: &LoadOptions,
         device: &Device,
     ) -> Result<Self, InspectError> {
-        let checkpoint = Checkpoint::open(weights)?;
         let design = match design {
             Some(design) => design,
-            None => {
-                Design::of(&checkpoint)?.ok_or_else(|| InspectError::Nameless { path: weights.to_owned() })?
-            }
+            None => Design::of(checkpoint)?
+                .ok_or_else(|| InspectError::Nameless { path: checkpoint.path().to_owned() })?,
         };
         let model = design.config.init(device)?;
         let layout = match layout {
             Some(name) => design.layout(name)?,
-            None => recognize(&model, &checkpoint, &design.layouts(), options)?.clone(),
+            None => recognize(&model, checkpoint, &design.layouts(), options)?.clone(),
         };
-        let model = load(model, &checkpoint, &layout, options)?;
+        let model = load(model, checkpoint, &layout, options)?;
         Ok(Self { design, model, layout })
     }
 }

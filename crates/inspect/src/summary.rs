@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
-use libellus_layers::trace::{Event, Recording, record};
+use libellus_layers::trace::{Event, shapes};
 use serde::Serialize;
 
 use crate::{Design, InspectError};
@@ -49,16 +49,19 @@ pub struct Cost {
 /// Lists the modules of a model. Nothing is computed and no parameter is drawn, so this is quick for any size.
 ///
 /// # Errors
-/// If the configuration describes no model, or one that doesn't take an input of its own size.
+/// If the configuration describes no model, one that doesn't take an input of its own size, or one whose input or a
+/// layer's output no memory holds.
 pub fn summarize(design: &Design, device: &Device) -> Result<Summary, InspectError> {
     let model = design.config.init(device)?;
     let mut walk = Walk::default();
     model.visit(&mut walk);
     let Walk { mut rows, place_of, .. } = walk;
 
-    let example = design.config.example();
-    let (outputs, events) = record(Recording::Shapes, || design.config.run(&model, &example));
-    let outputs = outputs.map_err(|source| InspectError::Useless { name: design.name.clone(), source })?;
+    let useless = |source| InspectError::Useless { name: design.name.clone(), source };
+    let example = design.config.example().map_err(useless)?;
+    let (outputs, events) = shapes(|| design.config.run(&model, &example))
+        .map_err(|source| InspectError::OutputTooLarge { name: design.name.clone(), source })?;
+    let outputs = outputs.map_err(useless)?;
     let mut total = Cost { parameters: model.num_params(), macs: 0 };
     // The cost of products of activations belongs to the next module that says its name.
     let mut unclaimed = 0;
@@ -85,10 +88,10 @@ pub fn summarize(design: &Design, device: &Device) -> Result<Summary, InspectErr
     }
     // A dropout, say, has nothing to show.
     rows.retain(|row| row.cost != Cost::default() || row.output.is_some());
-    let shapes = |tensors: &libellus_models::Tensors| {
+    let named = |tensors: &libellus_models::Tensors| {
         tensors.iter().map(|(name, data)| (name.to_owned(), data.shape().as_slice().to_vec())).collect()
     };
-    Ok(Summary { inputs: shapes(&example), outputs: shapes(&outputs), rows, total })
+    Ok(Summary { inputs: named(&example), outputs: named(&outputs), rows, total })
 }
 
 /// Adds to a module and to all that it is inside of.

@@ -2,24 +2,24 @@
 //! every layer.
 //!
 //! An architecture marks its intermediate outputs with [`tap`]; layers with parameters report themselves. Nothing is
-//! kept unless the pass runs inside [`record`], on the same thread.
+//! kept unless the pass runs inside [`record`] or [`shapes`], on the same thread.
 //!
 //! ```
 //! use burn::tensor::Tensor;
 //! use libellus_layers::LinearConfig;
-//! use libellus_layers::trace::{Event, Recording, record, tap};
+//! use libellus_layers::trace::{Event, shapes, tap};
 //!
 //! let device = libellus_backend::testing::device();
 //! let layer = LinearConfig::new(3, 5).init(&device);
-//! let (_, events) = record(Recording::Shapes, || {
-//!     tap("hidden", layer.forward(Tensor::<2>::zeros([7, 3], &device)))
-//! });
+//! let (_, events) = shapes(|| tap("hidden", layer.forward(Tensor::<2>::zeros([7, 3], &device))))?;
 //! assert!(matches!(&events[0], Event::Layer(layer) if layer.macs == 7 * 3 * 5));
 //! assert!(matches!(&events[1], Event::Tap { name, shape, .. } if name == "hidden" && shape == &[7, 5]));
+//! # Ok::<(), libellus_layers::trace::TooLarge>(())
 //! ```
 
 use std::cell::RefCell;
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use burn::module::{Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
@@ -30,11 +30,8 @@ thread_local! {
 
 /// What a recording is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recording {
-    /// Layers compute as always, and the values at taps are kept.
+enum Recording {
     Values,
-    /// Layers put out zeros of the right shape. Parameters aren't drawn and next to nothing is computed, so that the
-    /// shapes and costs of a model of any size are known at once.
     Shapes,
 }
 
@@ -54,7 +51,7 @@ pub enum Event {
         name: String,
         /// Its shape.
         shape: Vec<usize>,
-        /// Its values, from [`Recording::Values`].
+        /// Its values, from [`record`].
         values: Option<TensorData>,
     },
 }
@@ -78,10 +75,42 @@ struct Recorder {
     events: Vec<Event>,
 }
 
-/// Runs `forward` and returns its result with what happened in it, in order.
+/// Runs `forward` and returns its result with what happened in it, in order. Layers compute as always, and the values at
+/// taps are kept.
 ///
 /// A recording inside another one hides its events from the outer one.
-pub fn record<R>(recording: Recording, forward: impl FnOnce() -> R) -> (R, Vec<Event>) {
+pub fn record<R>(forward: impl FnOnce() -> R) -> (R, Vec<Event>) {
+    recorded(Recording::Values, forward)
+}
+
+/// Most elements that a layer may put out in [`shapes`]: 256 MB of 32-bit floats, some ten times the largest of any preset.
+pub const MAX_OUTPUT: usize = 1 << 26;
+
+/// A layer's output is too large to follow the shapes of a model further.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a {kind} would put out {shape:?}, which is more than {MAX_OUTPUT} numbers")]
+pub struct TooLarge {
+    /// The layer's type.
+    pub kind: &'static str,
+    /// The shape of its output.
+    pub shape: Vec<usize>,
+}
+
+/// As [`record`], but layers put out zeros of the right shape. Parameters aren't drawn and next to nothing is computed, so
+/// that the shapes and costs of a model are known at once.
+///
+/// # Errors
+/// [`TooLarge`] at the first output of more than [`MAX_OUTPUT`] elements.
+pub fn shapes<R>(forward: impl FnOnce() -> R) -> Result<(R, Vec<Event>), TooLarge> {
+    // A forward pass has no way to return early but to unwind. What it was called on is only read.
+    let forward = AssertUnwindSafe(|| recorded(Recording::Shapes, forward));
+    catch_unwind(forward).map_err(|payload| match payload.downcast::<TooLarge>() {
+        Ok(too_large) => *too_large,
+        Err(panic) => resume_unwind(panic),
+    })
+}
+
+fn recorded<R>(recording: Recording, forward: impl FnOnce() -> R) -> (R, Vec<Event>) {
     /// Puts the outer recorder back, after a panic too.
     struct Restore(Option<Recorder>);
     impl Drop for Restore {
@@ -148,10 +177,14 @@ pub fn layer<const P: usize, const I: usize, const D: usize>(
 ) -> Tensor<D> {
     let parameter = parameter.id;
     push(|_| Event::Layer(LayerEvent { parameter, kind, shape: output.to_vec(), macs }));
-    match only_shapes() {
-        true => Tensor::zeros(output, &input.device()),
-        false => compute(input),
+    if !only_shapes() {
+        return compute(input);
     }
+    let elements = output.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
+    if elements.is_none_or(|elements| elements > MAX_OUTPUT) {
+        resume_unwind(Box::new(TooLarge { kind, shape: output.to_vec() }));
+    }
+    Tensor::zeros(output, &input.device())
 }
 
 /// Reports the product of two activations.
@@ -189,7 +222,7 @@ mod tests {
     #[test]
     fn names_are_relative_to_where_they_stand() {
         let x = Tensor::<1>::zeros([3], &device());
-        let (_, events) = record(Recording::Values, || {
+        let (_, events) = record(|| {
             tap("stem", x.clone());
             within("encoder", || within(format_args!("layers.{}", 2), || tap("norm", x.clone())));
             tap("head", x.clone())
@@ -201,7 +234,7 @@ mod tests {
     fn values_are_what_was_put_out() {
         let layer = LinearConfig::new(3, 5).init(&device());
         let x = Tensor::<2>::ones([2, 3], &device());
-        let (output, events) = record(Recording::Values, || tap("out", layer.forward(x.clone())));
+        let (output, events) = record(|| tap("out", layer.forward(x.clone())));
         let Event::Tap { values: Some(values), .. } = &events[1] else { panic!("{events:?}") };
         assert_eq!(values, &read(output));
         assert_eq!(values, &read(layer.forward(x)));
@@ -210,22 +243,31 @@ mod tests {
     #[test]
     fn shapes_draw_no_parameter() {
         let layer = LinearConfig::new(3, 5).init(&device());
-        let (output, _) =
-            record(Recording::Shapes, || layer.forward(Tensor::<3>::ones([2, 7, 3], &device())));
+        let (output, _) = shapes(|| layer.forward(Tensor::<3>::ones([2, 7, 3], &device()))).expect("small");
         assert_eq!(output.dims(), [2, 7, 5]);
         assert!(!layer.weight.is_initialized());
     }
 
     #[test]
     fn nothing_is_left_behind() {
-        let caught = std::panic::catch_unwind(|| record(Recording::Shapes, || panic!("in the forward pass")));
+        let caught = catch_unwind(|| shapes(|| panic!("in the forward pass")));
         assert!(caught.is_err());
         assert!(!only_shapes());
-        let (_, outer) = record(Recording::Shapes, || {
-            let (_, inner) = record(Recording::Values, || tap("inner", Tensor::<1>::zeros([1], &device())));
+        let (_, outer) = shapes(|| {
+            let (_, inner) = record(|| tap("inner", Tensor::<1>::zeros([1], &device())));
             assert_eq!(names(&inner), ["inner"]);
             assert!(only_shapes());
-        });
+        })
+        .expect("small");
         assert!(outer.is_empty());
+    }
+
+    #[test]
+    fn an_output_that_no_memory_holds_is_an_error() {
+        let layer = LinearConfig::new(3, 1 << 40).init(&device());
+        let error =
+            shapes(|| layer.forward(Tensor::<2>::ones([1 << 20, 3], &device()))).expect_err("too large");
+        assert_eq!(error, TooLarge { kind: "Linear", shape: vec![1 << 20, 1 << 40] });
+        assert!(!only_shapes());
     }
 }

@@ -65,6 +65,9 @@ pub trait ImageArchitecture {
     }
 }
 
+/// Most tokens of an example: the scores and logits of a long text take gigabytes.
+pub(crate) const EXAMPLE_TOKENS: usize = 128;
+
 /// The configuration of any other architecture.
 pub trait Architecture {
     /// What it configures.
@@ -76,8 +79,12 @@ pub trait Architecture {
     /// The public checkpoints that it can exchange weights with, besides this project's own.
     fn layouts(&self) -> Vec<Layout>;
 
-    /// A batch of one of the size that the model is made for, filled with zeros.
-    fn example(&self) -> Tensors;
+    /// A batch of one of the size that the model is made for, filled with zeros. Of text it has no more than
+    /// [`EXAMPLE_TOKENS`].
+    ///
+    /// # Errors
+    /// If that is too large to follow the model's shapes with.
+    fn example(&self) -> Result<Tensors, InputError>;
 
     /// Applies the model to named inputs, in inference mode.
     ///

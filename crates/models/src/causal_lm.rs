@@ -1,9 +1,10 @@
 //! Language models that read from left to right.
 
 use burn::module::Module;
-use burn::tensor::{Bool, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Int, Tensor};
 use libellus_layers::KvCache;
 
+use crate::architecture::EXAMPLE_TOKENS;
 use crate::{InputError, Tensors, device_of};
 
 /// A language model in which every token sees those before it, with or without a cache of what it has read.
@@ -89,9 +90,7 @@ pub(crate) fn run<M: CausalLm + Module>(model: &M, inputs: &Tensors) -> Result<T
     Ok(Tensors::new().with("logits", model.logits(hidden.clone())).with("hidden", hidden))
 }
 
-/// What costs are counted for: one sequence of as many tokens as the context has, but not more than 128, because the
-/// logits of a long one take gigabytes.
-pub(crate) fn example(context: usize) -> Tensors {
-    let tokens = context.min(128);
-    Tensors::new().with_data("tokens", TensorData::new(vec![0i64; tokens], [1, tokens]))
+/// What costs are counted for: one sequence of as many tokens as the context has, but not more than [`EXAMPLE_TOKENS`].
+pub(crate) fn example(context: usize) -> Result<Tensors, InputError> {
+    Tensors::new().with_zeros::<i64, 2>("tokens", [1, context.min(EXAMPLE_TOKENS)])
 }

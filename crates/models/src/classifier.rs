@@ -1,6 +1,5 @@
 //! Any image classifier, chosen by configuration.
 
-use burn::tensor::TensorData;
 use libellus_weights::Layout;
 
 use crate::registry::{Classifier, ClassifierConfig};
@@ -80,11 +79,9 @@ impl ClassifierConfig {
     }
 
     /// One image of the size that the model is made for, filled with zeros.
-    pub(crate) fn example(&self) -> Tensors {
+    pub(crate) fn example(&self) -> Result<Tensors, InputError> {
         let [height, width] = self.architecture().native_size();
-        let values = vec![0.0f32; self.in_channels() * height * width];
-        let shape = [1, self.in_channels(), height, width];
-        Tensors::new().with_data("images", TensorData::new(values, shape))
+        Tensors::new().with_zeros::<f32, 4>("images", [1, self.in_channels(), height, width])
     }
 
     /// Applies the model to `images`; puts out `features` and `logits`.

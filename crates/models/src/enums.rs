@@ -241,7 +241,7 @@ macro_rules! models {
             }
 
             /// A batch of one of the size that the model is made for, filled with zeros.
-            pub fn example(&self) -> Tensors {
+            pub fn example(&self) -> Result<Tensors, InputError> {
                 match self {
                     Self::Classifier(config) => config.example(),
                     $(Self::$variant(config) => config.example(),)*

@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
     use libellus_backend::testing::device;
-    use libellus_layers::trace::{Recording, record};
+    use libellus_layers::trace::shapes;
 
     #[test]
     fn names_are_unique_and_found() {
@@ -158,7 +158,8 @@ mod tests {
         for preset in presets() {
             let config = preset.config();
             let model = config.init(&device()).expect("a valid preset");
-            let (outputs, events) = record(Recording::Shapes, || config.run(&model, &config.example()));
+            let (outputs, events) =
+                shapes(|| config.run(&model, &config.example().expect("small"))).expect("small");
             let outputs = outputs.unwrap_or_else(|error| panic!("{}: {error}", preset.name));
             assert!(outputs.iter().len() > 0 && !events.is_empty(), "{}", preset.name);
         }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData, kind};
+use burn::tensor::{DType, Device, Element, Int, Tensor, TensorData, kind};
+use libellus_layers::trace::MAX_OUTPUT;
 
 /// Tensors by name, in host memory.
 ///
@@ -74,6 +75,14 @@ pub enum InputError {
         /// What it holds.
         found: String,
     },
+    /// An example of the input would be too large.
+    #[error("an input `{name}` of shape {shape:?} is too large to follow a model's shapes with")]
+    TooLarge {
+        /// The tensor's name.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
     /// A number is too large or negative.
     #[error("element {index} of input `{name}` is {value}; it must be at least 0 and less than {limit}")]
     OutOfRange {
@@ -115,6 +124,22 @@ impl Tensors {
     pub fn with_data(mut self, name: &str, data: TensorData) -> Self {
         self.0.insert(name.to_owned(), data);
         self
+    }
+
+    /// These and a tensor of zeros.
+    ///
+    /// # Errors
+    /// If it would have more elements than a layer may put out while [shapes](libellus_layers::trace::shapes) are followed.
+    pub(crate) fn with_zeros<E: Element, const D: usize>(
+        self,
+        name: &str,
+        shape: [usize; D],
+    ) -> Result<Self, InputError> {
+        let elements = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
+        match elements.is_some_and(|elements| elements <= MAX_OUTPUT) {
+            true => Ok(self.with_data(name, TensorData::zeros::<E, _>(shape))),
+            false => Err(InputError::TooLarge { name: name.to_owned(), shape: shape.to_vec() }),
+        }
     }
 
     /// All names and values, sorted by name.

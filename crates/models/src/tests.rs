@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use libellus_backend::testing::{assert_close, device, read, reference};
-use libellus_layers::trace::{Event, Recording, record};
+use libellus_layers::trace::{Event, shapes};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 
 use crate::VitConfig;
@@ -284,7 +284,8 @@ fn costs_are_the_published() {
     ] {
         let config = preset(name).expect("a preset").config();
         let model = config.init(&device()).expect("a valid preset");
-        let (outputs, events) = record(Recording::Shapes, || config.run(&model, &config.example()));
+        let (outputs, events) =
+            shapes(|| config.run(&model, &config.example().expect("small"))).expect("small");
         outputs.expect("its own example");
         let layers = events.iter().filter_map(|event| match event {
             Event::Layer(layer) => Some(layer.macs),

@@ -112,7 +112,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// A PyTorch file holds several tables of tensors.
-    #[error("{} holds several mappings from names to tensors: {}; say which one to open", path.display(), list(found))]
+    #[error("{} holds several mappings from names to tensors: {}; say which one to open, or take it out with `libellus model convert --part`", path.display(), list(found))]
     Ambiguous {
         /// The file.
         path: PathBuf,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path as FilePath;
+use std::rc::Rc;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Int, Shape, Tensor, TensorData};
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo as Entry;
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -20,11 +21,12 @@ use crate::walk::{Path, settle_running_statistics};
 /// shapes of `layout`, with `metadata` and the layout's name in its header.
 ///
 /// The write is atomic ([`write_atomic`]), and the same values give the same bytes. Floating-point values are
-/// stored in the precision they are held in.
+/// stored in the precision they are held in. No more than
+/// one tensor is copied at a time.
 ///
 /// # Errors
-/// If the file can't be written (what was there stays), two parameters get one name, or a parameter is
-/// quantised.
+/// If the file can't be written (what was there stays), two parameters get one name, the layout joins a parameter with
+/// one that the module lacks, or a parameter is quantised.
 pub fn save<M: Module>(
     module: &M,
     path: &FilePath,
@@ -38,7 +40,8 @@ pub fn save<M: Module>(
         .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
 }
 
-/// The tensors of a module under the names and in the shapes of a layout, in the order of the file.
+/// The tensors of a module under the names and in the shapes of a layout, in the order of the file. Their values stay
+/// where they are until they are written.
 pub(crate) fn stored<M: Module>(module: &M, layout: &Layout) -> Result<Vec<Stored>, WeightsError> {
     settle_running_statistics(module);
     let mut collector = Collector { path: Path::default(), found: Vec::new() };
@@ -65,92 +68,158 @@ pub(crate) fn described(metadata: &BTreeMap<String, String>, layout: &Layout) ->
 }
 
 /// The tensors of a module as they stand in a file of this layout.
-fn arrange(found: Vec<(String, TensorData)>, layout: &Layout) -> Result<Vec<Stored>, WeightsError> {
+fn arrange(found: Vec<Found>, layout: &Layout) -> Result<Vec<Stored>, WeightsError> {
     let mut ours_of: BTreeMap<String, String> = BTreeMap::new();
     let mut stored = Vec::with_capacity(found.len());
-    let mut push = |ours: &str, name: String, data: TensorData| {
-        if let Some(first) = ours_of.insert(name.clone(), ours.to_owned()) {
-            return Err(WeightsError::NameClash {
-                layout: layout.name,
-                name,
-                first,
-                second: ours.to_owned(),
-            });
+    let mut push = |name: String, shape: Vec<usize>, sources: Vec<Rc<Source>>, piece: Piece| {
+        let ours = &sources[0].name;
+        if let Some(first) = ours_of.insert(name.clone(), ours.clone()) {
+            let (layout, second) = (layout.name, ours.clone());
+            return Err(WeightsError::NameClash { layout, name, first, second });
         }
-        let dtype = stored_dtype(data.dtype()).ok_or_else(|| WeightsError::Unsavable {
-            tensor: ours.to_owned(),
-            reason: format!("safetensors has no element type {:?}", data.dtype()),
-        })?;
-        stored.push(Stored { name, dtype, data });
+        stored.push(Stored { name, dtype: sources[0].dtype, shape, sources, piece });
         Ok(())
     };
     // Members of a joined tensor, kept until the last of them is there.
-    let mut waiting: BTreeMap<String, BTreeMap<String, TensorData>> = BTreeMap::new();
-    for (ours, data) in found {
-        let placement = layout.place(&ours);
-        let data = stored_form(&ours, data, &placement, layout)?;
+    let mut waiting: BTreeMap<String, BTreeMap<String, Rc<Source>>> = BTreeMap::new();
+    for found in found {
+        let placement = layout.place(&found.name);
+        let source = Rc::new(Source::new(found, &placement, layout)?);
+        let shape = &source.shape;
         for alias in placement.aliases.iter().filter(|alias| alias.written) {
-            push(&ours, alias.theirs.clone(), data.clone())?;
+            push(alias.theirs.clone(), shape.clone(), vec![source.clone()], Piece::Whole)?;
         }
         match placement.relation {
-            Relation::Whole(name) => push(&ours, name, data)?,
+            Relation::Whole(name) => push(name, shape.clone(), vec![source], Piece::Whole)?,
             Relation::Parts { theirs, dim } => {
-                let length = data.shape().as_slice().get(dim).copied().unwrap_or(0);
+                let length = shape.get(dim).copied().unwrap_or(0);
                 if !length.is_multiple_of(theirs.len()) {
-                    let reason = format!(
-                        "layout `{}` stores it in {} parts, but it has {length} entries",
-                        layout.name,
-                        theirs.len()
-                    );
-                    return Err(WeightsError::Unsavable { tensor: ours, reason });
+                    let parts = theirs.len();
+                    let reason = format!("is stored in {parts} parts, but has {length} entries");
+                    return Err(unsavable(&source.name, layout, &reason));
                 }
-                let part = length / theirs.len();
+                let mut part = shape.clone();
+                part[dim] = length / theirs.len();
                 for (index, name) in theirs.into_iter().enumerate() {
-                    push(&ours, name, narrow(&data, dim, index * part, part))?;
+                    let piece = Piece::Part { dim, start: index * part[dim] };
+                    push(name, part.clone(), vec![source.clone()], piece)?;
                 }
             }
             Relation::Member { theirs, dim, ours: members } => {
                 let there = waiting.entry(theirs.clone()).or_default();
-                there.insert(ours.clone(), data);
+                there.insert(source.name.clone(), source);
                 if there.len() == members.len() {
                     let parts: Vec<_> = members.iter().filter_map(|member| there.remove(member)).collect();
-                    push(&ours, theirs, concatenate(&parts, dim))?;
+                    let mut whole = parts[0].shape.clone();
+                    whole[dim] = parts.iter().map(|part| part.shape[dim]).sum();
+                    waiting.remove(&theirs);
+                    push(theirs, whole, parts, Piece::Joined { dim })?;
                 }
             }
         }
     }
-    Ok(stored)
+    match waiting.first_key_value() {
+        Some((theirs, there)) => {
+            let ours = there.keys().next().map_or("", String::as_str);
+            Err(unsavable(ours, layout, &format!("is part of `{theirs}`, whose other parts aren't there")))
+        }
+        None => Ok(stored),
+    }
 }
 
-fn stored_form(
-    ours: &str,
-    data: TensorData,
-    placement: &Placement,
-    layout: &Layout,
-) -> Result<TensorData, WeightsError> {
-    let data = match placement.transposed {
-        true if data.rank() != 2 => {
-            let reason =
-                format!("layout `{}` transposes it, but it has {} dimensions", layout.name, data.rank());
-            return Err(WeightsError::Unsavable { tensor: ours.to_owned(), reason });
+fn unsavable(ours: &str, layout: &Layout, reason: &str) -> WeightsError {
+    let reason = format!("in layout `{}` it {reason}", layout.name);
+    WeightsError::Unsavable { tensor: ours.to_owned(), reason }
+}
+
+/// A tensor of the module.
+struct Found {
+    name: String,
+    dtype: DType,
+    shape: Vec<usize>,
+    values: Box<dyn Fn() -> TensorData>,
+}
+
+/// A tensor of the module in its stored form, before it is cut or joined.
+struct Source {
+    /// Our name.
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    transposed: bool,
+    rope_pairs: Option<usize>,
+    values: Box<dyn Fn() -> TensorData>,
+}
+
+impl Source {
+    fn new(found: Found, placement: &Placement, layout: &Layout) -> Result<Self, WeightsError> {
+        let Found { name, dtype, mut shape, values } = found;
+        let Some(dtype) = stored_dtype(dtype) else {
+            let reason = format!("safetensors has no element type {dtype:?}");
+            return Err(WeightsError::Unsavable { tensor: name, reason });
+        };
+        if placement.transposed {
+            if shape.len() != 2 {
+                let reason = format!("is stored transposed, but has {} dimensions", shape.len());
+                return Err(unsavable(&name, layout, &reason));
+            }
+            shape.reverse();
         }
-        true => transpose(data),
-        false => data,
-    };
-    Ok(match placement.rope_pairs {
-        Some(head_dim) => reorder_rows(data, head_dim, RowOrder::Pairs),
-        None => data,
-    })
+        let Placement { transposed, rope_pairs, .. } = *placement;
+        Ok(Self { name, dtype, shape, transposed, rope_pairs, values })
+    }
+
+    fn read(&self) -> TensorData {
+        let data = (self.values)();
+        let data = if self.transposed { transpose(data) } else { data };
+        match self.rope_pairs {
+            Some(head_dim) => reorder_rows(data, head_dim, RowOrder::Pairs),
+            None => data,
+        }
+    }
 }
 
 /// A tensor as it goes into the file.
 pub(crate) struct Stored {
     pub(crate) name: String,
     dtype: Dtype,
-    pub(crate) data: TensorData,
+    shape: Vec<usize>,
+    /// What it is made of: one of ours, or several to join.
+    sources: Vec<Rc<Source>>,
+    piece: Piece,
 }
 
-/// Writes a safetensors file.
+/// What is stored of the sources.
+enum Piece {
+    Whole,
+    /// As many entries along a dimension as the shape says.
+    Part {
+        dim: usize,
+        start: usize,
+    },
+    Joined {
+        dim: usize,
+    },
+}
+
+impl Stored {
+    /// Its size in the file, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+    }
+
+    fn read(&self) -> TensorData {
+        match self.piece {
+            Piece::Whole => self.sources[0].read(),
+            Piece::Part { dim, start } => narrow(&self.sources[0].read(), dim, start, self.shape[dim]),
+            Piece::Joined { dim } => {
+                concatenate(&self.sources.iter().map(|source| source.read()).collect::<Vec<_>>(), dim)
+            }
+        }
+    }
+}
+
+/// Writes a safetensors file, one tensor after the other.
 pub(crate) fn write(
     file: &mut dyn Write,
     stored: &[Stored],
@@ -160,7 +229,16 @@ pub(crate) fn write(
     header.resize(header.len().next_multiple_of(8), b' ');
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
-    stored.iter().try_for_each(|tensor| file.write_all(tensor.data.as_bytes()))
+    for tensor in stored {
+        let data = tensor.read();
+        let bytes = data.as_bytes();
+        if bytes.len() != tensor.size() {
+            let wrong = format!("`{}` has {} bytes, not {}", tensor.name, bytes.len(), tensor.size());
+            return Err(io::Error::other(wrong));
+        }
+        file.write_all(bytes)?;
+    }
+    Ok(())
 }
 
 /// Serialises to the JSON header. The `safetensors` crate's own writer puts the metadata in a random order.
@@ -176,11 +254,14 @@ impl Serialize for Header<'_> {
             map.serialize_entry("__metadata__", self.metadata)?;
         }
         let mut end = 0;
-        for Stored { name, dtype, data } in self.stored {
+        for tensor in self.stored {
             let start = end;
-            end += data.as_bytes().len();
-            let shape = data.shape().as_slice().to_vec();
-            map.serialize_entry(name, &Entry { dtype: *dtype, shape, data_offsets: (start, end) })?;
+            end += tensor.size();
+            let Stored { name, dtype, shape, .. } = tensor;
+            map.serialize_entry(
+                name,
+                &Entry { dtype: *dtype, shape: shape.clone(), data_offsets: (start, end) },
+            )?;
         }
         map.end()
     }
@@ -205,17 +286,16 @@ fn stored_dtype(dtype: DType) -> Option<Dtype> {
     })
 }
 
-/// Reads every tensor of a module, in the form it is stored in.
+/// Finds every tensor of a module, in the form it is stored in.
 struct Collector {
     path: Path,
-    found: Vec<(String, TensorData)>,
+    found: Vec<Found>,
 }
 
 impl Collector {
-    fn push(&mut self, data: TensorData) {
-        // On GPU backends the copy happens at the first look at the bytes, and would see later changes.
-        let _ = data.as_bytes();
-        self.found.push((self.path.name(), data));
+    fn push(&mut self, dtype: DType, shape: Shape, values: impl Fn() -> TensorData + 'static) {
+        let shape = shape.as_slice().to_vec();
+        self.found.push(Found { name: self.path.name(), dtype, shape, values: Box::new(values) });
     }
 }
 
@@ -229,16 +309,18 @@ impl ModuleVisitor for Collector {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.push(param.transform_for_save().val().into_data());
+        let tensor = param.transform_for_save().val();
+        self.push(tensor.dtype(), tensor.shape(), move || tensor.clone().into_data());
     }
 
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.push(param.transform_for_save().val().into_data());
+        let tensor = param.transform_for_save().val();
+        self.push(tensor.dtype(), tensor.shape(), move || tensor.clone().into_data());
     }
 
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        let data = param.transform_for_save().val().into_data();
+        let tensor = param.transform_for_save().val();
         // One byte per element, whatever the backend holds.
-        self.push(data.convert::<bool>());
+        self.push(tensor.dtype(), tensor.shape(), move || tensor.clone().into_data().convert::<bool>());
     }
 }

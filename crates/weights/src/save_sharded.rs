@@ -43,7 +43,7 @@ pub fn save_sharded<M: Module>(
     let mut room = 0;
     let mut total = 0;
     for tensor in stored(module, layout)? {
-        let size = tensor.data.as_bytes().len() as u64;
+        let size = tensor.size() as u64;
         total += size;
         match shards.last_mut() {
             Some(shard) if size <= room => {

@@ -1,5 +1,6 @@
-//! What loading takes in memory, measured by counting allocations. One test, because all threads share the counter.
+//! What loading and saving take in memory, measured by counting allocations. One test, because all threads share the counter.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -8,7 +9,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 use libellus_backend::testing::device;
-use libellus_weights::{Checkpoint, Layout, LoadOptions, Rule, load};
+use libellus_weights::{Checkpoint, Layout, LoadOptions, Rule, load, save};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -18,6 +19,8 @@ static MEMORY: PeakAlloc = PeakAlloc;
 const WIDTH: usize = 1000;
 const LAYERS: usize = 7;
 const MODEL: usize = LAYERS * WIDTH * WIDTH * 4;
+
+static LINEARS: Layout = Layout::table("torch", &[Rule::Transpose { ours: "layers.*.weight" }]);
 
 #[derive(Module, Debug)]
 struct Net {
@@ -58,7 +61,7 @@ fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
 }
 
 #[test]
-fn loading_takes_little_more_than_the_model() {
+fn loading_and_saving_take_little_more_than_the_model() {
     let device = device();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("net");
@@ -70,6 +73,10 @@ fn loading_takes_little_more_than_the_model() {
         });
         assert!(peak > MODEL, "{dtype}: {peak}: it was not measured");
         assert!(peak < MODEL + MODEL / 5, "{dtype}: {peak} for a model of {MODEL}");
+        // Saving holds one layer at a time: its copy, the transpose, and that once more, aligned.
+        let saved = folder.path().join("saved");
+        let (_, peak) = peak_of(|| save(&loaded, &saved, &LINEARS, &BTreeMap::new()).unwrap());
+        assert!(peak < MODEL * 3 / LAYERS + MODEL / 20, "{dtype}: saving took {peak} for a model of {MODEL}");
         drop(loaded);
     }
 

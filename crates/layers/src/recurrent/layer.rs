@@ -42,6 +42,7 @@ pub(super) struct Stack {
 impl Stack {
     /// The layers, with everything drawn from `U(-1/sqrt(D), 1/sqrt(D))` as in PyTorch.
     pub(super) fn init(&self, device: &Device) -> Vec<RecurrentLayer> {
+        assert!(self.n_layers > 0, "a recurrent network without layers");
         let bound = 1.0 / (self.d_hidden as f64).sqrt();
         let uniform = Initializer::Uniform { min: -bound, max: bound };
         let wide = self.gates * self.d_hidden;

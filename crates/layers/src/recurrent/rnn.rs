@@ -103,7 +103,7 @@ impl RnnConfig {
     /// The layers, with weights and biases from `U(-1/sqrt(D), 1/sqrt(D))`.
     ///
     /// # Panics
-    /// If the drop probability is not in `[0, 1)`.
+    /// If there is no layer, or the drop probability is not in `[0, 1)`.
     pub fn init(&self, device: &Device) -> Rnn {
         let stack = Stack {
             d_input: self.d_input,

@@ -1,6 +1,6 @@
 //! Configuration of BERT.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor};
 use libellus_layers::{
     Activation, DropoutConfig, EmbeddingConfig, EncoderBlockConfig, Initializer, LayerNormConfig,
     LinearConfig, NormPlacement, ZeroBias,
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Bert, BertInput, HUGGING_FACE, HUGGING_FACE_OLD, hugging_face};
+use crate::architecture::EXAMPLE_TOKENS;
 use crate::error::{check_multiple, check_positive, check_probability, check_range, check_width};
 use crate::{
     Architecture, ConfigError, InputError, ModelConfig, Preset, PresetModel, Tensors, device_of, named,
@@ -29,23 +30,23 @@ pub struct BertConfig {
     #[serde(deserialize_with = "named::vocab_size")]
     pub vocab_size: usize,
     /// The most tokens in a sequence.
-    #[serde(deserialize_with = "named::max_positions")]
-    pub max_positions: usize,
+    #[serde(deserialize_with = "named::context")]
+    pub context: usize,
     /// Number of different kinds of tokens: first and second sentence.
     #[serde(deserialize_with = "named::token_types")]
     pub token_types: usize,
     /// Width `D` of the tokens (`H` in the paper).
-    #[serde(deserialize_with = "named::width")]
-    pub width: usize,
+    #[serde(deserialize_with = "named::d_model")]
+    pub d_model: usize,
     /// Number of blocks `L`.
-    #[serde(deserialize_with = "named::depth")]
-    pub depth: usize,
-    /// Number of heads of the attention (`A` in the paper), which divides `width`.
+    #[serde(deserialize_with = "named::n_layers")]
+    pub n_layers: usize,
+    /// Number of heads of the attention (`A` in the paper), which divides `d_model`.
     #[serde(deserialize_with = "named::n_heads")]
     pub n_heads: usize,
     /// Hidden units of the feed-forward networks.
-    #[serde(deserialize_with = "named::mlp_width")]
-    pub mlp_width: usize,
+    #[serde(deserialize_with = "named::d_ff")]
+    pub d_ff: usize,
     /// The nonlinearity of the feed-forward networks.
     #[serde(deserialize_with = "named::activation")]
     pub activation: Activation,
@@ -89,12 +90,12 @@ impl BertConfig {
     pub fn tiny() -> Self {
         Self {
             vocab_size: 23,
-            max_positions: 11,
+            context: 11,
             token_types: 2,
-            width: 10,
-            depth: 2,
+            d_model: 10,
+            n_layers: 2,
             n_heads: 2,
-            mlp_width: 17,
+            d_ff: 17,
             activation: Activation::Gelu,
             epsilon: 1e-12,
             pooler: true,
@@ -103,15 +104,15 @@ impl BertConfig {
         }
     }
 
-    fn published(width: usize, depth: usize, n_heads: usize) -> Self {
+    fn published(d_model: usize, n_layers: usize, n_heads: usize) -> Self {
         Self {
             vocab_size: 30_522,
-            max_positions: 512,
+            context: 512,
             token_types: 2,
-            width,
-            depth,
+            d_model,
+            n_layers,
             n_heads,
-            mlp_width: 4 * width,
+            d_ff: 4 * d_model,
             activation: Activation::Gelu,
             epsilon: 1e-12,
             pooler: true,
@@ -126,14 +127,14 @@ impl BertConfig {
     /// The first field that does not, with its value.
     pub fn validate(&self) -> Result<(), ConfigError> {
         check_range("vocab_size", self.vocab_size, MAX_TOKENS)?;
-        check_range("max_positions", self.max_positions, MAX_TOKENS)?;
+        check_range("context", self.context, MAX_TOKENS)?;
         check_range("token_types", self.token_types, MAX_TOKENS)?;
         // The queries, keys and values of a token together must still be a possible layer.
-        check_range("width", self.width, 1 << 15)?;
-        check_range("depth", self.depth, MAX_BLOCKS)?;
-        check_range("n_heads", self.n_heads, self.width)?;
-        check_multiple("width", self.width, "n_heads", self.n_heads)?;
-        check_width("mlp_width", self.mlp_width)?;
+        check_range("d_model", self.d_model, 1 << 15)?;
+        check_range("n_layers", self.n_layers, MAX_BLOCKS)?;
+        check_range("n_heads", self.n_heads, self.d_model)?;
+        check_multiple("d_model", self.d_model, "n_heads", self.n_heads)?;
+        check_width("d_ff", self.d_ff)?;
         check_positive("epsilon", self.epsilon)?;
         check_probability("dropout", self.dropout)?;
         check_probability("attention_dropout", self.attention_dropout)
@@ -145,11 +146,11 @@ impl BertConfig {
     /// If [`BertConfig::validate`] fails.
     pub fn init(&self, device: &Device) -> Result<Bert, ConfigError> {
         self.validate()?;
-        let width = self.width;
+        let d_model = self.d_model;
         let initializer = Initializer::Normal { mean: 0.0, std: 0.02 };
         let embedding =
-            |count| EmbeddingConfig::new(count, width).with_initializer(initializer.clone()).init(device);
-        let block = EncoderBlockConfig::new(width, self.n_heads, self.mlp_width, NormPlacement::Post)
+            |count| EmbeddingConfig::new(count, d_model).with_initializer(initializer.clone()).init(device);
+        let block = EncoderBlockConfig::new(d_model, self.n_heads, self.d_ff, NormPlacement::Post)
             .with_epsilon(self.epsilon)
             .with_activation(self.activation)
             .with_dropout(self.dropout)
@@ -157,13 +158,13 @@ impl BertConfig {
             .with_initializer(initializer.clone());
         Ok(Bert {
             token_embed: embedding(self.vocab_size),
-            pos_embed: embedding(self.max_positions),
+            pos_embed: embedding(self.context),
             type_embed: embedding(self.token_types),
-            norm: LayerNormConfig::new(width).with_epsilon(self.epsilon).init(device),
+            norm: LayerNormConfig::new(d_model).with_epsilon(self.epsilon).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
-            blocks: (0..self.depth).map(|_| block.init(device)).collect(),
+            blocks: (0..self.n_layers).map(|_| block.init(device)).collect(),
             pooler: self.pooler.then(|| {
-                let config = LinearConfig::new(width, width).with_initializer(initializer.clone());
+                let config = LinearConfig::new(d_model, d_model).with_initializer(initializer.clone());
                 config.init(device).with_zero_bias()
             }),
         })
@@ -214,9 +215,8 @@ impl Architecture for BertConfig {
     }
 
     /// As many tokens as there are positions, none of them padding.
-    fn example(&self) -> Tensors {
-        let shape = [1, self.max_positions];
-        Tensors::new().with_data("tokens", TensorData::zeros::<i64, _>(shape))
+    fn example(&self) -> Result<Tensors, InputError> {
+        Tensors::new().with_zeros::<i64, 2>("tokens", [1, self.context.min(EXAMPLE_TOKENS)])
     }
 
     /// Takes `tokens`, `[B, T]`, and if they are there `mask` (1 for a token, 0 for padding) and `token_types` of the same
@@ -227,7 +227,7 @@ impl Architecture for BertConfig {
         let tokens = inputs.ints::<2>("tokens", self.vocab_size, &device)?;
         let [batch, length] = tokens.dims();
         inputs.length_within("tokens", 0, 1, usize::MAX)?;
-        inputs.length_within("tokens", 1, 1, self.max_positions)?;
+        inputs.length_within("tokens", 1, 1, self.context)?;
         let mask = inputs.optional_ints::<2>("mask", 2, &device)?;
         let token_types = inputs.optional_ints::<2>("token_types", self.token_types, &device)?;
         for name in ["mask", "token_types"] {

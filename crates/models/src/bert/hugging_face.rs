@@ -24,12 +24,12 @@ fn convert(keys: &HuggingFaceConfig) -> Result<BertConfig, ConfigError> {
     let architectures: Vec<String> = keys.optional("architectures")?.unwrap_or_default();
     let config = BertConfig {
         vocab_size: keys.required("vocab_size")?,
-        max_positions: keys.required("max_position_embeddings")?,
+        context: keys.required("max_position_embeddings")?,
         token_types: keys.optional("type_vocab_size")?.unwrap_or(2),
-        width: keys.required("hidden_size")?,
-        depth: keys.required("num_hidden_layers")?,
+        d_model: keys.required("hidden_size")?,
+        n_layers: keys.required("num_hidden_layers")?,
         n_heads: keys.required("num_attention_heads")?,
-        mlp_width: keys.required("intermediate_size")?,
+        d_ff: keys.required("intermediate_size")?,
         activation: activation(keys.optional::<String>("hidden_act")?.as_deref().unwrap_or("gelu"))?,
         epsilon: keys.optional("layer_norm_eps")?.unwrap_or(1e-12),
         pooler: !architectures.iter().any(|name| WITHOUT_POOLER.contains(&name.as_str())),

@@ -82,8 +82,8 @@ impl Bert {
     fn embed(&self, tokens: Tensor<2, Int>, token_types: Option<Tensor<2, Int>>) -> Tensor<3> {
         let [batch, length] = tokens.dims();
         let device = tokens.device();
-        let [max_positions, _] = self.pos_embed.weight.lazy_shape().dims();
-        assert!(length <= max_positions, "{length} tokens, but only {max_positions} positions");
+        let [context, _] = self.pos_embed.weight.lazy_shape().dims();
+        assert!(length <= context, "{length} tokens, but only {context} positions");
         let positions = Tensor::<1, Int>::arange(0..length as i64, &device).unsqueeze();
         let token_types = token_types.unwrap_or_else(|| Tensor::zeros([batch, length], &device));
         assert_eq!(token_types.dims(), [batch, length], "token types of another shape than the tokens");

@@ -259,7 +259,7 @@ fn what_is_wrong_is_named() {
     let error = |config: BertConfig| config.init(&device()).expect_err("a wrong configuration").to_string();
     assert_eq!(
         error(BertConfig { n_heads: 3, ..BertConfig::tiny() }),
-        "`width` (10) must be a multiple of `n_heads` (3)"
+        "`d_model` (10) must be a multiple of `n_heads` (3)"
     );
     assert_eq!(
         error(BertConfig { vocab_size: 0, ..BertConfig::tiny() }),

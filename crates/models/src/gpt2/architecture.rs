@@ -41,7 +41,7 @@ impl Architecture for Gpt2Config {
         vec![HUGGING_FACE, NANOGPT]
     }
 
-    fn example(&self) -> Tensors {
+    fn example(&self) -> Result<Tensors, InputError> {
         causal_lm::example(self.context)
     }
 

@@ -49,7 +49,7 @@ impl Architecture for LlamaConfig {
         vec![self.hugging_face_layout(), self.gguf_layout()]
     }
 
-    fn example(&self) -> Tensors {
+    fn example(&self) -> Result<Tensors, InputError> {
         causal_lm::example(self.context)
     }
 

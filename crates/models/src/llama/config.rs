@@ -75,6 +75,9 @@ pub struct LlamaRopeScaling {
     pub original_context: usize,
 }
 
+/// Most tokens of a sequence.
+const MAX_CONTEXT: usize = 1 << 24;
+
 impl LlamaConfig {
     /// TinyLlama 1.1B (Zhang et al. 2024, arXiv:2401.02385): 1,100,048,384 parameters.
     pub fn tiny_llama_1_1b() -> Self {
@@ -163,7 +166,7 @@ impl LlamaConfig {
     /// The first field that does not, with its value.
     pub fn validate(&self) -> Result<(), ConfigError> {
         check_range("vocab_size", self.vocab_size, 1 << 20)?;
-        check_range("context", self.context, 1 << 24)?;
+        check_range("context", self.context, MAX_CONTEXT)?;
         check_range("n_layers", self.n_layers, 1 << 10)?;
         check_range("n_heads", self.n_heads, 1 << 10)?;
         check_range("n_kv_heads", self.n_kv_heads, self.n_heads)?;
@@ -182,7 +185,7 @@ impl LlamaConfig {
                 "rope_scaling.high_freq_factor - rope_scaling.low_freq_factor",
                 scaling.high_freq_factor - scaling.low_freq_factor,
             )?;
-            check_range("rope_scaling.original_context", scaling.original_context, self.context)?;
+            check_range("rope_scaling.original_context", scaling.original_context, MAX_CONTEXT)?;
         }
         check_probability("dropout", self.dropout)
     }

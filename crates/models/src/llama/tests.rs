@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use libellus_backend::testing::device;
-use libellus_layers::trace::{Recording, record};
+use libellus_layers::trace::record;
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, recognize};
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn assert_agrees(name: &str, config: &LlamaConfig) {
         [(name.to_owned(), config.hugging_face_layout()), (format!("{name}_gguf"), config.gguf_layout())]
     {
         let model = loaded(config, &file, &layout);
-        let (logits, events) = record(Recording::Values, || model.forward(tokens.clone()));
+        let (logits, events) = record(|| model.forward(tokens.clone()));
         golden.check("eval.logits", logits);
         golden.check_taps(&events, &["layers.0", "layers.1", "norm"]);
         let features = model.forward_features(tokens.clone(), Some(mask.clone().bool()));

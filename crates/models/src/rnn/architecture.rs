@@ -1,9 +1,9 @@
 //! Recurrent networks among the other architectures.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use libellus_weights::Layout;
 
-use super::{RecurrentCell, Rnn, RnnConfig, RnnOutput, RnnState, TORCH};
+use super::{PYTORCH, RecurrentCell, Rnn, RnnConfig, RnnOutput, RnnState};
 use crate::{Architecture, InputError, Preset, PresetModel, Tensors, device_of};
 
 impl Architecture for RnnConfig {
@@ -25,13 +25,12 @@ impl Architecture for RnnConfig {
     }
 
     fn layouts(&self) -> Vec<Layout> {
-        vec![TORCH]
+        vec![PYTORCH]
     }
 
     /// A sequence of 128 steps.
-    fn example(&self) -> Tensors {
-        let values = vec![0f32; 128 * self.d_input];
-        Tensors::new().with_data("sequence", TensorData::new(values, [1, 128, self.d_input]))
+    fn example(&self) -> Result<Tensors, InputError> {
+        Tensors::new().with_zeros::<f32, 3>("sequence", [1, 128, self.d_input])
     }
 
     /// Takes `sequence` and, if they are there, `hidden` and (an LSTM only) `cell`; puts out `output`, `hidden`, `cell`

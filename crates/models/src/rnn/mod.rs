@@ -15,4 +15,4 @@ mod weights;
 
 pub use config::{RecurrentCell, RnnConfig};
 pub use model::{Recurrent, Rnn, RnnOutput, RnnState};
-pub use weights::TORCH;
+pub use weights::PYTORCH;

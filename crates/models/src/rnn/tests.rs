@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use libellus_backend::testing::{assert_close, device, read};
 use libellus_weights::{Checkpoint, LoadOptions, load, save};
 
-use super::{Recurrent, RecurrentCell, Rnn, RnnConfig, RnnState, TORCH};
+use super::{PYTORCH, Recurrent, RecurrentCell, Rnn, RnnConfig, RnnState};
 use crate::testing::{Golden, images, parameter_gradients};
 use crate::{Architecture, Tensors};
 
@@ -39,7 +39,7 @@ fn assert_agrees(name: &str, config: RnnConfig) {
     let golden = Golden::open(name);
     let is_lstm = config.cell == RecurrentCell::Lstm;
     let device = device().autodiff();
-    let model = golden.load(config.init(&device).expect("valid"), &TORCH);
+    let model = golden.load(config.init(&device).expect("valid"), &PYTORCH);
     let sequence = golden.tensor::<3>("sequence", &device).require_grad();
     let hidden = golden.tensor::<3>("hidden", &device).require_grad();
     let cell = is_lstm.then(|| golden.tensor("cell", &device));

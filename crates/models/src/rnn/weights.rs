@@ -50,4 +50,4 @@ macro_rules! rules {
 
 /// `torch.nn.RNN`, `LSTM` or `GRU`, bare (`weight_ih_l0`) or as the layer `rnn` of a module (`rnn.weight_ih_l0`) whose
 /// linear layer is called `head`.
-pub const TORCH: Layout = Layout::table("torch", rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15));
+pub const PYTORCH: Layout = Layout::table("pytorch", rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15));

@@ -1,6 +1,6 @@
 //! Configuration of the encoder-decoder Transformer.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor};
 use libellus_layers::{
     Activation, DropoutConfig, EmbeddingConfig, EncoderBlockConfig, FeedForwardConfig, Initializer,
     LayerNormConfig, Linear, LinearConfig, NormPlacement, SelfAttentionConfig, ZeroBias,
@@ -33,18 +33,18 @@ pub struct TransformerConfig {
     #[serde(deserialize_with = "named::vocab_size")]
     pub vocab_size: usize,
     /// Blocks of the encoder (`N`).
-    #[serde(deserialize_with = "named::encoder_depth")]
-    pub encoder_depth: usize,
+    #[serde(deserialize_with = "named::n_encoder_layers")]
+    pub n_encoder_layers: usize,
     /// Blocks of the decoder (`N`).
-    #[serde(deserialize_with = "named::decoder_depth")]
-    pub decoder_depth: usize,
+    #[serde(deserialize_with = "named::n_decoder_layers")]
+    pub n_decoder_layers: usize,
     /// Width `D` of the tokens (`d_model`).
-    #[serde(deserialize_with = "named::width")]
-    pub width: usize,
+    #[serde(deserialize_with = "named::d_model")]
+    pub d_model: usize,
     /// Hidden units of the feed-forward networks (`d_ff`).
-    #[serde(deserialize_with = "named::mlp_width")]
-    pub mlp_width: usize,
-    /// Number of heads of each attention (`h`), which divides `width`.
+    #[serde(deserialize_with = "named::d_ff")]
+    pub d_ff: usize,
+    /// Number of heads of each attention (`h`), which divides `d_model`.
     #[serde(deserialize_with = "named::n_heads")]
     pub n_heads: usize,
     /// The nonlinearity of the feed-forward networks.
@@ -92,10 +92,10 @@ impl TransformerConfig {
     pub fn tiny() -> Self {
         Self {
             vocab_size: 13,
-            encoder_depth: 2,
-            decoder_depth: 2,
-            width: 10,
-            mlp_width: 17,
+            n_encoder_layers: 2,
+            n_decoder_layers: 2,
+            d_model: 10,
+            d_ff: 17,
             n_heads: 2,
             activation: Activation::Relu,
             norm_placement: NormPlacement::Pre,
@@ -105,13 +105,13 @@ impl TransformerConfig {
         }
     }
 
-    fn published(width: usize, n_heads: usize, dropout: f64) -> Self {
+    fn published(d_model: usize, n_heads: usize, dropout: f64) -> Self {
         Self {
             vocab_size: 37_000,
-            encoder_depth: 6,
-            decoder_depth: 6,
-            width,
-            mlp_width: 4 * width,
+            n_encoder_layers: 6,
+            n_decoder_layers: 6,
+            d_model,
+            d_ff: 4 * d_model,
             n_heads,
             activation: Activation::Relu,
             norm_placement: NormPlacement::Post,
@@ -127,13 +127,13 @@ impl TransformerConfig {
     /// The first field that does not, with its value.
     pub fn validate(&self) -> Result<(), ConfigError> {
         check_range("vocab_size", self.vocab_size, MAX_TOKENS)?;
-        check_range("encoder_depth", self.encoder_depth, MAX_BLOCKS)?;
-        check_range("decoder_depth", self.decoder_depth, MAX_BLOCKS)?;
+        check_range("n_encoder_layers", self.n_encoder_layers, MAX_BLOCKS)?;
+        check_range("n_decoder_layers", self.n_decoder_layers, MAX_BLOCKS)?;
         // The queries, keys and values of a token together must still be a possible layer.
-        check_range("width", self.width, 1 << 15)?;
-        check_width("mlp_width", self.mlp_width)?;
-        check_range("n_heads", self.n_heads, self.width)?;
-        check_multiple("width", self.width, "n_heads", self.n_heads)?;
+        check_range("d_model", self.d_model, 1 << 15)?;
+        check_width("d_ff", self.d_ff)?;
+        check_range("n_heads", self.n_heads, self.d_model)?;
+        check_multiple("d_model", self.d_model, "n_heads", self.n_heads)?;
         check_probability("dropout", self.dropout)
     }
 
@@ -143,49 +143,51 @@ impl TransformerConfig {
     /// If [`TransformerConfig::validate`] fails.
     pub fn init(&self, device: &Device) -> Result<Transformer, ConfigError> {
         self.validate()?;
-        let width = self.width;
-        let norm = || LayerNormConfig::new(width).with_epsilon(EPSILON).init(device);
+        let d_model = self.d_model;
+        let norm = || LayerNormConfig::new(d_model).with_epsilon(EPSILON).init(device);
         let final_norm = || self.final_norm.then(norm);
-        let block = EncoderBlockConfig::new(width, self.n_heads, self.mlp_width, self.norm_placement)
+        let block = EncoderBlockConfig::new(d_model, self.n_heads, self.d_ff, self.norm_placement)
             .with_epsilon(EPSILON)
             .with_activation(self.activation)
             .with_dropout(self.dropout)
             .with_initializer(glorot());
-        let embeddings = Initializer::Normal { mean: 0.0, std: 1.0 / (width as f64).sqrt() };
+        let embeddings = Initializer::Normal { mean: 0.0, std: 1.0 / (d_model as f64).sqrt() };
         Ok(Transformer {
-            embedding: EmbeddingConfig::new(self.vocab_size, width).with_initializer(embeddings).init(device),
+            embedding: EmbeddingConfig::new(self.vocab_size, d_model)
+                .with_initializer(embeddings)
+                .init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
             encoder: Encoder {
-                layers: (0..self.encoder_depth).map(|_| block.init(device)).collect(),
+                layers: (0..self.n_encoder_layers).map(|_| block.init(device)).collect(),
                 norm: final_norm(),
             },
             decoder: Decoder {
-                layers: (0..self.decoder_depth).map(|_| self.decoder_block(device)).collect(),
+                layers: (0..self.n_decoder_layers).map(|_| self.decoder_block(device)).collect(),
                 norm: final_norm(),
             },
             output: match self.output {
                 OutputLayer::Tied => None,
-                OutputLayer::Separate => Some(linear(width, self.vocab_size, device)),
+                OutputLayer::Separate => Some(linear(d_model, self.vocab_size, device)),
             },
         })
     }
 
     fn decoder_block(&self, device: &Device) -> DecoderBlock {
-        let width = self.width;
-        let norm = || LayerNormConfig::new(width).with_epsilon(EPSILON).init(device);
+        let d_model = self.d_model;
+        let norm = || LayerNormConfig::new(d_model).with_epsilon(EPSILON).init(device);
         DecoderBlock {
             norm1: norm(),
-            attn: SelfAttentionConfig::new(width, self.n_heads).with_initializer(glorot()).init(device),
+            attn: SelfAttentionConfig::new(d_model, self.n_heads).with_initializer(glorot()).init(device),
             norm2: norm(),
             cross_attn: CrossAttention {
-                query: linear(width, width, device),
-                key: linear(width, width, device),
-                value: linear(width, width, device),
-                proj: linear(width, width, device),
+                query: linear(d_model, d_model, device),
+                key: linear(d_model, d_model, device),
+                value: linear(d_model, d_model, device),
+                proj: linear(d_model, d_model, device),
                 n_heads: self.n_heads,
             },
             norm3: norm(),
-            mlp: FeedForwardConfig::new(width, self.mlp_width)
+            mlp: FeedForwardConfig::new(d_model, self.d_ff)
                 .with_activation(self.activation)
                 .with_initializer(glorot())
                 .init(device),
@@ -233,9 +235,8 @@ impl Architecture for TransformerConfig {
     }
 
     /// A source and a target of 32 tokens each, about a sentence.
-    fn example(&self) -> Tensors {
-        let tokens = || TensorData::zeros::<i64, _>([1, 32]);
-        Tensors::new().with_data("source", tokens()).with_data("target", tokens())
+    fn example(&self) -> Result<Tensors, InputError> {
+        Tensors::new().with_zeros::<i64, 2>("source", [1, 32])?.with_zeros::<i64, 2>("target", [1, 32])
     }
 
     /// Takes `source`, `[B, S]`, `target`, `[B, T]`, and if they are there `source_mask` and `target_mask` of their shapes (1

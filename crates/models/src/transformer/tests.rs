@@ -258,11 +258,11 @@ fn what_is_wrong_is_named() {
         |config: TransformerConfig| config.init(&device()).expect_err("a wrong configuration").to_string();
     assert_eq!(
         error(TransformerConfig { n_heads: 3, ..TransformerConfig::tiny() }),
-        "`width` (10) must be a multiple of `n_heads` (3)"
+        "`d_model` (10) must be a multiple of `n_heads` (3)"
     );
     assert_eq!(
-        error(TransformerConfig { decoder_depth: 0, ..TransformerConfig::tiny() }),
-        "`decoder_depth` must be between 1 and 256, not 0"
+        error(TransformerConfig { n_decoder_layers: 0, ..TransformerConfig::tiny() }),
+        "`n_decoder_layers` must be between 1 and 256, not 0"
     );
     assert_eq!(
         error(TransformerConfig { dropout: 1.5, ..TransformerConfig::tiny() }),

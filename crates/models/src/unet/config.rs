@@ -1,6 +1,6 @@
 //! Configuration of U-Nets.
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::Device;
 use libellus_layers::{Conv2dConfig, DropoutConfig, Initializer, MaxPool2dConfig, ZeroBias};
 use libellus_weights::Layout;
 use serde::{Deserialize, Serialize};
@@ -200,15 +200,14 @@ impl Architecture for UNetConfig {
         vec![PYTORCH_UNET]
     }
 
-    fn example(&self) -> Tensors {
+    fn example(&self) -> Result<Tensors, InputError> {
         let native = match self.convolutions {
             // The paper's.
             Convolutions::Valid => 572,
             Convolutions::Same => 256,
         };
         let side = self.min_side().max(native);
-        let shape = [1, self.in_channels, side, side];
-        Tensors::new().with_data("images", TensorData::zeros::<f32, _>(shape))
+        Tensors::new().with_zeros::<f32, 4>("images", [1, self.in_channels, side, side])
     }
 
     fn run(&self, model: &UNet, inputs: &Tensors) -> Result<Tensors, InputError> {

@@ -175,3 +175,11 @@ fn what_is_wrong_is_named() {
         "`width` must be between 1 and 512, not 513"
     );
 }
+
+#[test]
+fn the_key_table_goes_on_counting_below_the_fourth_level() {
+    assert_eq!(PYTORCH_UNET.theirs("down.7.conv2.weight"), "down8.maxpool_conv.1.double_conv.3.weight");
+    let deep = UNetConfig { depth: 8, width: 1, ..UNetConfig::tiny() }.init(&device()).expect("valid");
+    let names = libellus_weights::parameter_ids(&deep, "**").len();
+    assert!(names > 8 * 4);
+}

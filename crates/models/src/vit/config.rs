@@ -38,17 +38,17 @@ pub struct VitConfig {
     #[serde(deserialize_with = "named::patch_size")]
     pub patch_size: usize,
     /// Width `D` of the tokens.
-    #[serde(deserialize_with = "named::width")]
-    pub width: usize,
+    #[serde(deserialize_with = "named::d_model")]
+    pub d_model: usize,
     /// Number of blocks `L`.
-    #[serde(deserialize_with = "named::depth")]
-    pub depth: usize,
-    /// Number of heads of the attention, which divides `width`.
+    #[serde(deserialize_with = "named::n_layers")]
+    pub n_layers: usize,
+    /// Number of heads of the attention, which divides `d_model`.
     #[serde(deserialize_with = "named::n_heads")]
     pub n_heads: usize,
     /// Hidden units of the feed-forward networks ("MLP size").
-    #[serde(deserialize_with = "named::mlp_width")]
-    pub mlp_width: usize,
+    #[serde(deserialize_with = "named::d_ff")]
+    pub d_ff: usize,
     /// Added to the variance in every layer normalisation; 1e-6 if not given.
     #[serde(default = "epsilon", deserialize_with = "named::epsilon")]
     pub epsilon: f64,
@@ -124,10 +124,10 @@ impl VitConfig {
             in_channels: 2,
             image_size: [9, 15],
             patch_size: 3,
-            width: 10,
-            depth: 2,
+            d_model: 10,
+            n_layers: 2,
             n_heads: 2,
-            mlp_width: 17,
+            d_ff: 17,
             epsilon: EPSILON,
             pooling: VitPooling::ClassToken,
             dropout: 0.0,
@@ -141,10 +141,10 @@ impl VitConfig {
             in_channels: 3,
             image_size: [224, 224],
             patch_size,
-            width: size.width,
-            depth: size.depth,
+            d_model: size.d_model,
+            n_layers: size.n_layers,
             n_heads: size.n_heads,
-            mlp_width: 4 * size.width,
+            d_ff: 4 * size.d_model,
             epsilon: EPSILON,
             pooling: VitPooling::ClassToken,
             dropout: 0.0,
@@ -165,11 +165,11 @@ impl VitConfig {
             check_multiple("image_size", side, "patch_size", self.patch_size)?;
         }
         // The queries, keys and values of a token together must still be a possible layer.
-        check_range("width", self.width, 1 << 15)?;
-        check_range("depth", self.depth, MAX_BLOCKS)?;
-        check_range("n_heads", self.n_heads, self.width)?;
-        check_multiple("width", self.width, "n_heads", self.n_heads)?;
-        check_width("mlp_width", self.mlp_width)?;
+        check_range("d_model", self.d_model, 1 << 15)?;
+        check_range("n_layers", self.n_layers, MAX_BLOCKS)?;
+        check_range("n_heads", self.n_heads, self.d_model)?;
+        check_multiple("d_model", self.d_model, "n_heads", self.n_heads)?;
+        check_width("d_ff", self.d_ff)?;
         check_positive("epsilon", self.epsilon)?;
         check_probability("dropout", self.dropout)?;
         check_probability("drop_path", self.drop_path)
@@ -181,28 +181,28 @@ impl VitConfig {
     /// If [`VitConfig::validate`] fails.
     pub fn init(&self, device: &Device) -> Result<Vit, ConfigError> {
         self.validate()?;
-        let Self { width, patch_size, .. } = *self;
+        let Self { d_model, patch_size, .. } = *self;
         let normal = |std| Initializer::Normal { mean: 0.0, std };
-        let norm = || LayerNormConfig::new(width).with_epsilon(self.epsilon).init(device);
-        let block = EncoderBlockConfig::new(width, self.n_heads, self.mlp_width, NormPlacement::Pre)
+        let norm = || LayerNormConfig::new(d_model).with_epsilon(self.epsilon).init(device);
+        let block = EncoderBlockConfig::new(d_model, self.n_heads, self.d_ff, NormPlacement::Pre)
             .with_epsilon(self.epsilon)
             .with_dropout(self.dropout)
             .with_hidden_dropout(self.dropout)
             .with_initializer(normal(0.02));
         let [rows, columns] = self.image_size.map(|side| side / patch_size);
         Ok(Vit {
-            patch_embed: Conv2dConfig::new([self.in_channels, width], [patch_size; 2])
+            patch_embed: Conv2dConfig::new([self.in_channels, d_model], [patch_size; 2])
                 .with_stride([patch_size; 2])
                 .init(device),
-            cls_token: normal(1e-6).init([1, 1, width], device),
-            pos_embed: normal(0.02).init([1, 1 + rows * columns, width], device),
+            cls_token: normal(1e-6).init([1, 1, d_model], device),
+            pos_embed: normal(0.02).init([1, 1 + rows * columns, d_model], device),
             dropout: DropoutConfig::new(self.dropout).init(),
-            blocks: linear_decay(self.drop_path, self.depth)
+            blocks: linear_decay(self.drop_path, self.n_layers)
                 .map(|drop_path| block.clone().with_drop_path(drop_path).init(device))
                 .collect(),
             norm: (self.pooling == VitPooling::ClassToken).then(norm),
             fc_norm: (self.pooling == VitPooling::Mean).then(norm),
-            head: LinearConfig::new(width, self.num_classes)
+            head: LinearConfig::new(d_model, self.num_classes)
                 .with_initializer(normal(0.02))
                 .init(device)
                 .with_zero_bias(),
@@ -215,16 +215,16 @@ impl VitConfig {
 /// A row of the paper's table 1; the small ones are from Touvron et al. 2021, arXiv:2012.12877, table 1. The feed-forward
 /// networks are four times as wide as the tokens in all of them.
 struct Size {
-    width: usize,
-    depth: usize,
+    d_model: usize,
+    n_layers: usize,
     n_heads: usize,
 }
 
 impl Size {
-    const TINY: Self = Self { width: 192, depth: 12, n_heads: 3 };
-    const SMALL: Self = Self { width: 384, depth: 12, n_heads: 6 };
-    const BASE: Self = Self { width: 768, depth: 12, n_heads: 12 };
-    const LARGE: Self = Self { width: 1024, depth: 24, n_heads: 16 };
+    const TINY: Self = Self { d_model: 192, n_layers: 12, n_heads: 3 };
+    const SMALL: Self = Self { d_model: 384, n_layers: 12, n_heads: 6 };
+    const BASE: Self = Self { d_model: 768, n_layers: 12, n_heads: 12 };
+    const LARGE: Self = Self { d_model: 1024, n_layers: 24, n_heads: 16 };
 }
 
 impl ImageArchitecture for VitConfig {
@@ -283,7 +283,11 @@ impl ImageArchitecture for VitConfig {
     }
 
     fn layouts(&self) -> Vec<Layout> {
-        vec![TIMM, TORCHVISION, HUGGING_FACE]
+        match self.pooling {
+            VitPooling::ClassToken => vec![TIMM, TORCHVISION, HUGGING_FACE],
+            // The others have the class token only.
+            VitPooling::Mean => vec![TIMM],
+        }
     }
 
     image_fields!(dropout, drop_path, input_size = image_size);

@@ -165,6 +165,7 @@ fn parameters_are_the_published() {
         assert_eq!(config.init(&device).expect("valid").num_params(), published, "{config:?}");
         let mean = VitConfig { pooling: VitPooling::Mean, ..config };
         assert_eq!(mean.init(&device).expect("valid").num_params(), published, "{mean:?}");
+        assert_eq!(mean.layouts(), [TIMM]);
     }
 }
 
@@ -200,15 +201,15 @@ fn what_is_wrong_is_named() {
     let error = |config: VitConfig| config.init(&device()).expect_err("a wrong configuration").to_string();
     assert_eq!(
         error(VitConfig { n_heads: 3, ..VitConfig::tiny() }),
-        "`width` (10) must be a multiple of `n_heads` (3)"
+        "`d_model` (10) must be a multiple of `n_heads` (3)"
     );
     assert_eq!(
         error(VitConfig { image_size: [9, 16], ..VitConfig::tiny() }),
         "`image_size` (16) must be a multiple of `patch_size` (3)"
     );
     assert_eq!(
-        error(VitConfig { depth: 0, ..VitConfig::tiny() }),
-        "`depth` must be between 1 and 256, not 0"
+        error(VitConfig { n_layers: 0, ..VitConfig::tiny() }),
+        "`n_layers` must be between 1 and 256, not 0"
     );
     assert_eq!(
         error(VitConfig { dropout: 1.0, ..VitConfig::tiny() }),

@@ -217,7 +217,7 @@ fn what_cannot_be_cut_evenly_is_not_saved() {
     let error = save(&attention(&device()), &path, &THIRDS, &BTreeMap::new()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot save tensor `down.bias`: layout `thirds` stores it in 3 parts, but it has 5 entries"
+        "cannot save tensor `down.bias`: in layout `thirds` it is stored in 3 parts, but has 5 entries"
     );
 }
 
@@ -228,4 +228,17 @@ fn a_matrix_turned_while_it_is_read_is_the_one_turned_in_memory() {
         let turned = crate::arrange::transpose(checkpoint.tensor(name).unwrap());
         assert_eq!(checkpoint.transposed(name).unwrap(), turned);
     }
+}
+
+#[test]
+fn half_of_a_joined_tensor_is_not_saved_without_the_other() {
+    static LAYOUT: Layout = Layout::table(
+        "theirs",
+        &[Rule::Join { ours: &["up.bias", "gone.bias"], theirs: "both.bias", dim: 0 }],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("attention.safetensors");
+    let error = save(&attention(&device()), &path, &LAYOUT, &BTreeMap::new()).unwrap_err().to_string();
+    assert!(error.contains("`up.bias`") && error.contains("`both.bias`"), "{error}");
+    assert!(!path.exists());
 }
