@@ -1,28 +1,21 @@
 //! Loops over all elements of tensors on flex: in pieces for the threads, each piece with the widest vector instructions.
 
-use burn::backend::{Flex, tensor::FloatTensor};
-use burn::tensor::TensorData;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// A tensor on flex, without autodiff.
-pub(crate) type FlexTensor = FloatTensor<Flex>;
-
-/// Elements that a thread computes at a time: 64 kB, a part of the second-level cache.
-pub(crate) const CHUNK: usize = 16 * 1024;
+use crate::memory::{CHUNK, FlexTensor, contiguous, for_each, like, unshared, values};
 
 /// `f` of each element, in the same memory where nobody else looks at it.
 pub(crate) fn map(input: FlexTensor, f: impl Fn(f32) -> f32 + Copy + Sync) -> FlexTensor {
     let mut input = contiguous(input);
     if let Some(values) = unshared(&mut input) {
-        values.par_chunks_mut(CHUNK).for_each(|values| AutoArch::new().dispatch(InPlace { values, f }));
+        let pieces = values.par_chunks_mut(CHUNK);
+        for_each(pieces, |values| AutoArch::new().dispatch(InPlace { values, f }));
         return input;
     }
     let mut output = vec![0.0; input.layout().num_elements()];
-    output
-        .par_chunks_mut(CHUNK)
-        .zip(values(&input).par_chunks(CHUNK))
-        .for_each(|(output, input)| AutoArch::new().dispatch(Map { input, output, f }));
+    let pieces = output.par_chunks_mut(CHUNK).zip(values(&input).par_chunks(CHUNK));
+    for_each(pieces, |(output, input)| AutoArch::new().dispatch(Map { input, output, f }));
     like(&input, output)
 }
 
@@ -36,50 +29,14 @@ pub(crate) fn zip(
     let mut right = contiguous(right);
     let lefts = values(&left).par_chunks(CHUNK);
     if let Some(rights) = unshared(&mut right) {
-        rights
-            .par_chunks_mut(CHUNK)
-            .zip(lefts)
-            .for_each(|(right, left)| AutoArch::new().dispatch(ZipInPlace { left, right, f }));
+        let pieces = rights.par_chunks_mut(CHUNK).zip(lefts);
+        for_each(pieces, |(right, left)| AutoArch::new().dispatch(ZipInPlace { left, right, f }));
         return right;
     }
     let mut output = vec![0.0; right.layout().num_elements()];
-    output
-        .par_chunks_mut(CHUNK)
-        .zip(lefts.zip(values(&right).par_chunks(CHUNK)))
-        .for_each(|(output, (left, right))| AutoArch::new().dispatch(Zip { left, right, output, f }));
+    let pieces = output.par_chunks_mut(CHUNK).zip(lefts.zip(values(&right).par_chunks(CHUNK)));
+    for_each(pieces, |(output, (left, right))| AutoArch::new().dispatch(Zip { left, right, output, f }));
     like(&right, output)
-}
-
-/// The tensor itself, or a copy in row-major order.
-pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
-    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
-}
-
-/// The elements of a contiguous tensor.
-///
-/// # Panics
-/// If `tensor` isn't contiguous or doesn't hold 32-bit floats.
-pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
-    let (start, end) = bounds(tensor);
-    &tensor.storage()[start..end]
-}
-
-/// The elements of a contiguous tensor whose memory no other tensor shares.
-///
-/// # Panics
-/// As [`values`].
-fn unshared(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
-    let (start, end) = bounds(tensor);
-    tensor.try_storage_mut().map(|storage| &mut storage[start..end])
-}
-
-fn bounds(tensor: &FlexTensor) -> (usize, usize) {
-    tensor.layout().contiguous_offsets().expect("callers make the tensor contiguous first")
-}
-
-/// A tensor of the shape of `model`.
-pub(crate) fn like(model: &FlexTensor, values: Vec<f32>) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, model.layout().shape().clone()))
 }
 
 /// `f` from one slice into another. Like the other three a struct instead of a closure, since only a function that is

@@ -21,6 +21,8 @@ mod device;
 #[cfg(feature = "flex")]
 mod elementwise;
 #[cfg(feature = "flex")]
+mod memory;
+#[cfg(feature = "flex")]
 mod scalar;
 
 pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
