@@ -28,8 +28,14 @@ pub(crate) enum Backend {
 }
 
 /// The packages whose tests take their device from `libellus_backend::testing`.
-const ON_DEVICES: [&str; 5] =
-    ["libellus-backend", "libellus-layers", "libellus-losses", "libellus-optim", "libellus-models"];
+const ON_DEVICES: [&str; 6] = [
+    "libellus-backend",
+    "libellus-kernels",
+    "libellus-layers",
+    "libellus-losses",
+    "libellus-optim",
+    "libellus-models",
+];
 
 /// Runs the tests.
 pub(crate) fn run(options: &Options) -> Result<()> {

@@ -1,8 +1,7 @@
 //! Nonlinearities by name.
 
-use std::f64::consts::SQRT_2;
-
 use burn::tensor::{Tensor, activation};
+use libellus_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
 use crate::trace;
@@ -51,28 +50,18 @@ impl Activation {
         match self {
             Self::Relu => activation::relu(input),
             Self::LeakyRelu => activation::leaky_relu(input, 0.01),
-            Self::Gelu => gelu(input),
-            Self::GeluTanh => activation::gelu_approximate(input),
-            Self::QuickGelu => input.clone() * activation::sigmoid(input * 1.702),
-            Self::Silu => activation::silu(input),
+            Self::Gelu => kernels::gelu(input),
+            Self::GeluTanh => kernels::gelu_tanh(input),
+            Self::QuickGelu => kernels::quick_gelu(input),
+            Self::Silu => kernels::silu(input),
             Self::Relu6 => input.clamp(0.0, 6.0),
             Self::HardSigmoid => activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),
             Self::HardSwish => input.clone() * activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),
-            Self::Tanh => activation::tanh(input),
-            Self::Sigmoid => activation::sigmoid(input),
+            Self::Tanh => kernels::tanh(input),
+            Self::Sigmoid => kernels::sigmoid(input),
             Self::Identity => input,
         }
     }
-}
-
-/// burn's own function where nothing is differentiated. Its gradient is that of the approximation with a hyperbolic tangent
-/// on every backend but flex, which is off by up to 5e-4; the parts of the definition have exact ones.
-fn gelu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
-    if !input.device().is_autodiff() {
-        return activation::gelu(input);
-    }
-    let doubled = (input.clone() / SQRT_2).erf() + 1.0;
-    input * doubled * 0.5
 }
 
 #[cfg(test)]

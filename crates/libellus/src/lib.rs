@@ -10,6 +10,7 @@ pub use libellus_backend as backend;
 pub use libellus_classify as classify;
 pub use libellus_data as data;
 pub use libellus_inspect as inspect;
+pub use libellus_kernels as kernels;
 pub use libellus_layers as layers;
 pub use libellus_losses as losses;
 pub use libellus_models as models;
