@@ -58,25 +58,41 @@ impl BertInput {
 }
 
 impl Bert {
-    /// The tokens in their context.
+    /// The tokens in their context, and what the pooler makes of the first.
+    ///
+    /// # Shapes
+    /// - `input`: tokens `[B, T]`
+    /// - output: hidden `[B, T, D]`, pooled `[B, D]`
     ///
     /// # Panics
     /// If there are more tokens than positions, or the parts of `input` differ in shape.
     pub fn forward(&self, input: BertInput) -> BertOutput {
+        let hidden = self.forward_features(input);
+        let pooled = self.pooler.as_ref().map(|pooler| {
+            let first = hidden.clone().narrow(1, 0, 1).squeeze_dim(1);
+            trace::tap("pooler", Activation::Tanh.forward(pooler.forward(first)))
+        });
+        BertOutput { hidden, pooled }
+    }
+
+    /// The tokens in their context alone.
+    ///
+    /// # Shapes
+    /// - `input`: tokens `[B, T]`
+    /// - output: `[B, T, D]`
+    ///
+    /// # Panics
+    /// As [`Bert::forward`].
+    pub fn forward_features(&self, input: BertInput) -> Tensor<3> {
         let [batch, length] = input.tokens.dims();
         let padding = input.mask.map(|mask| {
             assert_eq!(mask.dims(), [batch, length], "a mask of another shape than the tokens");
             mask.bool_not().reshape([batch, 1, 1, length])
         });
         let embedded = self.embed(input.tokens, input.token_types);
-        let hidden = self.blocks.iter().enumerate().fold(embedded, |tokens, (index, block)| {
+        self.blocks.iter().enumerate().fold(embedded, |tokens, (index, block)| {
             trace::tap(format_args!("blocks.{index}"), block.forward(tokens, padding.clone()))
-        });
-        let pooled = self.pooler.as_ref().map(|pooler| {
-            let first = hidden.clone().narrow(1, 0, 1).squeeze_dim(1);
-            trace::tap("pooler", Activation::Tanh.forward(pooler.forward(first)))
-        });
-        BertOutput { hidden, pooled }
+        })
     }
 
     fn embed(&self, tokens: Tensor<2, Int>, token_types: Option<Tensor<2, Int>>) -> Tensor<3> {

@@ -14,5 +14,5 @@ mod tests;
 mod weights;
 
 pub use config::{RecurrentCell, RnnConfig};
-pub use model::{Recurrent, Rnn, RnnOutput, RnnState};
+pub use model::{Recurrent, Rnn, RnnFeatures, RnnOutput, RnnState};
 pub use weights::PYTORCH;

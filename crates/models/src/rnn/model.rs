@@ -55,15 +55,39 @@ pub struct RnnOutput {
     pub logits: Option<Tensor<3>>,
 }
 
+/// What the layers put out.
+#[derive(Debug, Clone)]
+pub struct RnnFeatures {
+    /// The last layer's state at each step, both directions side by side: `[B, T, N D]`.
+    pub output: Tensor<3>,
+    /// The state after the last step (in the reverse direction: after the first).
+    pub state: RnnState,
+}
+
 impl Rnn {
     /// Reads sequences, from `state` on or from zeros.
     ///
     /// # Shapes
     /// - `sequence`: `[B, T, I]`
+    /// - output: `[B, T, N D]`, logits `[B, T, O]`
     ///
     /// # Panics
     /// If there are no steps, or a shape is another than the configuration's.
     pub fn forward(&self, sequence: Tensor<3>, state: Option<RnnState>) -> RnnOutput {
+        let RnnFeatures { output, state } = self.forward_features(sequence, state);
+        let logits = self.head.as_ref().map(|head| head.forward(output.clone()));
+        RnnOutput { output, state, logits }
+    }
+
+    /// The same without the linear layer.
+    ///
+    /// # Shapes
+    /// - `sequence`: `[B, T, I]`
+    /// - output: `[B, T, N D]`
+    ///
+    /// # Panics
+    /// As [`Rnn::forward`].
+    pub fn forward_features(&self, sequence: Tensor<3>, state: Option<RnnState>) -> RnnFeatures {
         let (output, state) = match &self.rnn {
             Recurrent::Rnn(rnn) => plain(rnn.forward(sequence, state.map(|state| state.hidden))),
             Recurrent::Gru(gru) => plain(gru.forward(sequence, state.map(|state| state.hidden))),
@@ -77,9 +101,7 @@ impl Rnn {
                 (output, RnnState { hidden, cell: Some(cell) })
             }
         };
-        let output = trace::tap("rnn", output);
-        let logits = self.head.as_ref().map(|head| head.forward(output.clone()));
-        RnnOutput { output, state, logits }
+        RnnFeatures { output: trace::tap("rnn", output), state }
     }
 }
 

@@ -71,12 +71,29 @@ pub struct Memory {
 impl Transformer {
     /// Logits of all targets, each of whose tokens sees those up to itself.
     ///
+    /// # Shapes
+    /// - `input`: source `[B, S]`, target `[B, T]`
+    /// - output: memory `[B, S, D]`, logits `[B, T, V]`
+    ///
     /// # Panics
     /// If the batches of source and target, or the shapes of tokens and masks, differ.
     pub fn forward(&self, input: TransformerInput) -> TransformerOutput {
         let memory = self.encode(input.source, input.source_mask);
         let logits = self.decode(input.target, input.target_mask, &memory);
         TransformerOutput { memory: memory.tokens, logits }
+    }
+
+    /// The targets' tokens in their context and the source's, which the output layer makes logits of.
+    ///
+    /// # Shapes
+    /// - `input`: source `[B, S]`, target `[B, T]`
+    /// - output: `[B, T, D]`
+    ///
+    /// # Panics
+    /// As [`Transformer::forward`].
+    pub fn forward_features(&self, input: TransformerInput) -> Tensor<3> {
+        let memory = self.encode(input.source, input.source_mask);
+        self.decode_features(input.target, input.target_mask, &memory)
     }
 
     /// Reads the source.
@@ -109,17 +126,24 @@ impl Transformer {
         mask: Option<Tensor<2, Bool>>,
         memory: &Memory,
     ) -> Tensor<3> {
-        let padding = mask.map(|mask| hide_padding(mask, target.dims()));
-        let [batch, length, _] = memory.tokens.dims();
-        let memory_padding = memory.mask.clone().map(|mask| hide_padding(mask, [batch, length]));
-        let embedded = self.embed(target);
-        let tokens = trace::within("decoder", || {
-            self.decoder.forward(embedded, padding, &memory.tokens, memory_padding)
-        });
+        let tokens = self.decode_features(target, mask, memory);
         match &self.output {
             Some(output) => output.forward(tokens),
             None => self.similarity(tokens),
         }
+    }
+
+    fn decode_features(
+        &self,
+        target: Tensor<2, Int>,
+        mask: Option<Tensor<2, Bool>>,
+        memory: &Memory,
+    ) -> Tensor<3> {
+        let padding = mask.map(|mask| hide_padding(mask, target.dims()));
+        let [batch, length, _] = memory.tokens.dims();
+        let memory_padding = memory.mask.clone().map(|mask| hide_padding(mask, [batch, length]));
+        let embedded = self.embed(target);
+        trace::within("decoder", || self.decoder.forward(embedded, padding, &memory.tokens, memory_padding))
     }
 
     /// Embeddings times `sqrt(D)` (section 3.4), plus positions.

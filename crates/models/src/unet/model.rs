@@ -44,6 +44,18 @@ impl UNet {
     /// # Panics
     /// If the images don't have the channels of the configuration, or are so small that `output_size` is `None`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        self.outc.forward(self.forward_features(images))
+    }
+
+    /// What the head looks at: the maps of the uppermost level, on the way up.
+    ///
+    /// # Shapes
+    /// - `images`: `[B, C, H, W]`
+    /// - output: `[B, D, H', W']`, where `D` is the configuration's `width`
+    ///
+    /// # Panics
+    /// As [`UNet::forward`].
+    pub fn forward_features(&self, images: Tensor<4>) -> Tensor<4> {
         let mut maps = tap("inc", self.inc.forward(images));
         let mut levels = Vec::with_capacity(self.down.len());
         for (index, down) in self.down.iter().enumerate() {
@@ -54,6 +66,6 @@ impl UNet {
         for (index, (up, skip)) in self.up.iter().zip(levels.into_iter().rev()).enumerate() {
             maps = tap(format_args!("up.{index}"), up.forward(maps, skip));
         }
-        self.outc.forward(maps)
+        maps
     }
 }
