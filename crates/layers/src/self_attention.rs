@@ -5,7 +5,9 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{Bool, Device, Tensor};
 
-use crate::{AttentionOptions, Causal, Linear, LinearConfig, ZeroBias, attention, merge_heads, split_heads};
+use crate::{
+    AttentionOptions, Causal, KeysValues, Linear, LinearConfig, ZeroBias, attention, merge_heads, split_heads,
+};
 
 /// Every token looks at every other one, in several subspaces at once.
 ///
@@ -37,6 +39,21 @@ impl SelfAttention {
     /// # Panics
     /// If the last dimension of `input` isn't the layer's width, or the mask has another shape.
     pub fn forward(&self, input: Tensor<3>, causal: Causal, mask: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        self.forward_keeping(input, causal, mask, |keys, values| KeysValues { keys, values })
+    }
+
+    /// The same for tokens that follow others: `keep` takes their keys and values, `[B, H, T, D / H]`, and returns those of
+    /// all that are seen, as [`KvCache::append`](crate::KvCache::append) does.
+    ///
+    /// # Panics
+    /// As [`SelfAttention::forward`].
+    pub fn forward_keeping(
+        &self,
+        input: Tensor<3>,
+        causal: Causal,
+        mask: Option<Tensor<4, Bool>>,
+        keep: impl FnOnce(Tensor<4>, Tensor<4>) -> KeysValues,
+    ) -> Tensor<3> {
         let width = input.dims()[2];
         let qkv = self.qkv.forward(input);
         let [query, key, value] = [0, 1, 2].map(|part| {
@@ -45,7 +62,8 @@ impl SelfAttention {
         });
         let dropout = if self.dropout.training.is_enabled() { self.dropout.prob } else { 0.0 };
         let options = AttentionOptions { causal, mask, dropout, ..Default::default() };
-        self.proj.forward(merge_heads(attention(query, key, value, &options)))
+        let kept = keep(key, value);
+        self.proj.forward(merge_heads(attention(query, kept.keys, kept.values, &options)))
     }
 }
 

@@ -19,6 +19,6 @@ mod weights;
 
 pub use config::{OutputLayer, TransformerConfig};
 pub use decoder::{CrossAttention, Decoder, DecoderBlock};
-pub use model::{Encoder, Memory, Transformer, TransformerInput, TransformerOutput};
+pub use model::{Encoder, Memory, Transformer, TransformerCache, TransformerInput, TransformerOutput};
 pub use positions::sinusoidal_positions;
 pub use weights::PYTORCH;

@@ -1,8 +1,8 @@
 //! The module.
 
 use burn::module::Module;
-use burn::tensor::{Bool, Int, Tensor};
-use libellus_layers::{Dropout, Embedding, EncoderBlock, LayerNorm, Linear, trace};
+use burn::tensor::{Bool, Device, Int, Tensor};
+use libellus_layers::{Dropout, Embedding, EncoderBlock, KeysValues, KvCache, LayerNorm, Linear, trace};
 
 use super::{Decoder, sinusoidal_positions};
 
@@ -68,6 +68,49 @@ pub struct Memory {
     pub mask: Option<Tensor<2, Bool>>,
 }
 
+/// What a decoder has read so far: the memory, and the keys and values of the target.
+#[derive(Debug, Clone)]
+pub struct TransformerCache {
+    target: KvCache,
+    memory: Vec<KeysValues>,
+    /// `[B, 1, 1, S]`.
+    memory_hidden: Option<Tensor<4, Bool>>,
+    /// Embeddings of all positions, `[C, D]`.
+    positions: Tensor<2>,
+}
+
+impl TransformerCache {
+    /// The target's part: how long it is, what remains.
+    pub fn target(&self) -> &KvCache {
+        &self.target
+    }
+
+    /// Makes sequence `rows[i]` sequence `i`, as [`KvCache::select`] does: the beams that go on.
+    ///
+    /// # Panics
+    /// If a row isn't less than the number of sequences.
+    pub fn select(&mut self, rows: &[usize]) {
+        self.target.select(rows);
+        let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let indices = Tensor::<1, Int>::from_data(indices.as_slice(), &self.positions.device());
+        for KeysValues { keys, values } in &mut self.memory {
+            *keys = keys.clone().select(0, indices.clone());
+            *values = values.clone().select(0, indices.clone());
+        }
+        // burn-flex 0.22.1 can't select rows of booleans.
+        self.memory_hidden =
+            self.memory_hidden.take().map(|hidden| hidden.int().select(0, indices).equal_elem(1));
+    }
+}
+
+impl Memory {
+    /// True where a token is hidden, `[B, 1, 1, S]`.
+    fn hidden(&self) -> Option<Tensor<4, Bool>> {
+        let [batch, length, _] = self.tokens.dims();
+        self.mask.clone().map(|mask| hide_padding(mask, [batch, length]))
+    }
+}
+
 impl Transformer {
     /// Logits of all targets, each of whose tokens sees those up to itself.
     ///
@@ -106,12 +149,13 @@ impl Transformer {
     /// If the mask has another shape.
     pub fn encode(&self, source: Tensor<2, Int>, mask: Option<Tensor<2, Bool>>) -> Memory {
         let padding = mask.clone().map(|mask| hide_padding(mask, source.dims()));
-        let embedded = self.embed(source);
+        let positions = self.positions(source.dims()[1], &source.device());
+        let embedded = self.embed(source, positions.unsqueeze());
         let tokens = trace::within("encoder", || self.encoder.forward(embedded, padding));
         Memory { tokens, mask }
     }
 
-    /// Logits of the token after each of the target's.
+    /// Logits of the token after each of the target's. Padding stands behind the tokens.
     ///
     /// # Shapes
     /// - `target`: `[B, T]`
@@ -126,11 +170,7 @@ impl Transformer {
         mask: Option<Tensor<2, Bool>>,
         memory: &Memory,
     ) -> Tensor<3> {
-        let tokens = self.decode_features(target, mask, memory);
-        match &self.output {
-            Some(output) => output.forward(tokens),
-            None => self.similarity(tokens),
-        }
+        self.logits(self.decode_features(target, mask, memory))
     }
 
     fn decode_features(
@@ -140,18 +180,71 @@ impl Transformer {
         memory: &Memory,
     ) -> Tensor<3> {
         let padding = mask.map(|mask| hide_padding(mask, target.dims()));
-        let [batch, length, _] = memory.tokens.dims();
-        let memory_padding = memory.mask.clone().map(|mask| hide_padding(mask, [batch, length]));
-        let embedded = self.embed(target);
-        trace::within("decoder", || self.decoder.forward(embedded, padding, &memory.tokens, memory_padding))
+        let positions = self.positions(target.dims()[1], &target.device());
+        let embedded = self.embed(target, positions.unsqueeze());
+        trace::within("decoder", || {
+            let read = self.decoder.read(&memory.tokens);
+            let keep = |_, keys, values| KeysValues { keys, values };
+            self.decoder.forward(embedded, padding, &read, memory.hidden(), keep)
+        })
     }
 
-    /// Embeddings times `sqrt(D)` (section 3.4), plus positions.
-    fn embed(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+    /// An empty cache for targets of up to `capacity` tokens, padding included, one for each sequence of the memory.
+    pub fn new_cache(&self, memory: &Memory, capacity: usize) -> TransformerCache {
+        let ([batch, _, _], device) = (memory.tokens.dims(), memory.tokens.device());
+        TransformerCache {
+            target: KvCache::new(self.decoder.layers.len(), batch, capacity),
+            memory: self.decoder.read(&memory.tokens),
+            memory_hidden: memory.hidden(),
+            positions: self.positions(capacity, &device),
+        }
+    }
+
+    /// As [`Transformer::decode`], for tokens that follow those that `cache` has seen; they are added to it. Here padding
+    /// may stand anywhere: it has no position.
+    ///
+    /// Meant for inference. Under autodiff it works, but copies the cache at each step.
+    ///
+    /// # Shapes
+    /// - `target`: `[B, T]`
+    /// - `mask`: true for tokens, false for padding, `[B, T]`
+    /// - output: `[B, T, V]`
+    ///
+    /// # Panics
+    /// If less than `T` tokens remain in the cache, or the mask has another shape.
+    pub fn decode_cached(
+        &self,
+        target: Tensor<2, Int>,
+        mask: Option<Tensor<2, Bool>>,
+        cache: &mut TransformerCache,
+    ) -> Tensor<3> {
+        let TransformerCache { target: kept, memory, memory_hidden, positions } = cache;
+        let span = kept.advance(target.dims()[1], mask, &target.device());
+        let embedded = self.embed(target, select(positions.clone(), span.positions));
+        self.logits(trace::within("decoder", || {
+            let keep = |layer, keys, values| kept.append(layer, keys, values);
+            self.decoder.forward(embedded, span.hidden, memory, memory_hidden.clone(), keep)
+        }))
+    }
+
+    fn logits(&self, tokens: Tensor<3>) -> Tensor<3> {
+        match &self.output {
+            Some(output) => output.forward(tokens),
+            None => self.similarity(tokens),
+        }
+    }
+
+    /// Of the first `length` positions, `[T, D]`.
+    fn positions(&self, length: usize, device: &Device) -> Tensor<2> {
+        let [_, width] = self.embedding.weight.lazy_shape().dims();
+        sinusoidal_positions(length, width, device)
+    }
+
+    /// Embeddings times `sqrt(D)` (section 3.4), plus those of the positions, `[B or 1, T, D]`.
+    fn embed(&self, tokens: Tensor<2, Int>, positions: Tensor<3>) -> Tensor<3> {
         let embedded = self.embedding.forward(tokens);
-        let [_, length, width] = embedded.dims();
-        let positions = sinusoidal_positions(length, width, &embedded.device());
-        self.dropout.forward(embedded * (width as f64).sqrt() + positions.unsqueeze())
+        let scale = (embedded.dims()[2] as f64).sqrt();
+        self.dropout.forward(embedded * scale + positions)
     }
 
     /// Dot products with the embeddings of all tokens.
@@ -183,6 +276,12 @@ impl Encoder {
             None => tokens,
         }
     }
+}
+
+/// Rows of `[C, D]` by positions `[B or 1, T]`: `[B or 1, T, D]`.
+fn select(rows: Tensor<2>, positions: Tensor<2, Int>) -> Tensor<3> {
+    let ([batch, length], [_, width]) = (positions.dims(), rows.dims());
+    rows.select(0, positions.reshape([batch * length])).reshape([batch, length, width])
 }
 
 /// True where a token is hidden, `[B, 1, 1, T]`.

@@ -170,6 +170,55 @@ fn a_memory_serves_several_targets() {
 }
 
 #[test]
+fn step_by_step_with_a_cache_gives_the_same() {
+    let device = device();
+    for config in configs() {
+        let model = init(&config, &device);
+        let source = tokens(&[&[3, 1, 4, 1, 5], &[9, 2, 0, 0, 0]], &device);
+        let memory = model.encode(source, Some(mask(&[5, 2], 5, &device)));
+        let target = tokens(&[&[0, 6, 7, 2, 11], &[0, 5, 8, 1, 3]], &device);
+        let whole = model.decode(target.clone(), None, &memory);
+        let mut cache = model.new_cache(&memory, 7);
+        let mut start = 0;
+        for length in [2, 1, 2] {
+            let part = model.decode_cached(target.clone().narrow(1, start, length), None, &mut cache);
+            assert_close(&read(part), &read(whole.clone().narrow(1, start, length)), 2e-6);
+            start += length;
+        }
+        assert_eq!([cache.target().len(), cache.target().remaining()], [5, 2]);
+    }
+}
+
+/// Prompts of different lengths, padded in front; then two beams that both continue the second sequence.
+#[test]
+fn a_cache_knows_padding_and_beams() {
+    let device = device();
+    let model = init(&TransformerConfig::tiny(), &device);
+    let source = tokens(&[&[3, 1, 4, 1, 5], &[9, 2, 0, 0, 0]], &device);
+    let memory = model.encode(source.clone(), Some(mask(&[5, 2], 5, &device)));
+    let mut cache = model.new_cache(&memory, 5);
+    let real = mask(&[1, 3], 3, &device).flip([1]);
+    model.decode_cached(tokens(&[&[12, 12, 0], &[0, 5, 8]], &device), Some(real), &mut cache);
+    cache.select(&[1, 1]);
+    let next = model.decode_cached(tokens(&[&[7], &[2]], &device), None, &mut cache);
+
+    let alone = model.encode(source.narrow(0, 1, 1).narrow(1, 0, 2), None);
+    for (beam, token) in [(0, 7), (1, 2)] {
+        let logits = model.decode(tokens(&[&[0, 5, 8, token]], &device), None, &alone);
+        assert_close(&read(next.clone().narrow(0, beam, 1)), &read(logits.narrow(1, 3, 1)), 2e-6);
+    }
+
+    // The first one, whose prompt was padded.
+    let mut cache = model.new_cache(&memory, 5);
+    let real = mask(&[1, 3], 3, &device).flip([1]);
+    model.decode_cached(tokens(&[&[12, 12, 0], &[0, 5, 8]], &device), Some(real), &mut cache);
+    let next = model.decode_cached(tokens(&[&[6], &[2]], &device), None, &mut cache);
+    let alone = model.encode(tokens(&[&[3, 1, 4, 1, 5]], &device), None);
+    let logits = model.decode(tokens(&[&[0, 6]], &device), None, &alone);
+    assert_close(&read(next.narrow(0, 0, 1)), &read(logits.narrow(1, 1, 1)), 2e-6);
+}
+
+#[test]
 fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
     let device = device().autodiff();
     for config in configs() {
