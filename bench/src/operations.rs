@@ -1,0 +1,173 @@
+//! Single operations, as the layers call them.
+
+use burn::module::Param;
+use burn::nn::conv::Conv1dConfig;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Distribution, Int, Tensor, activation};
+use libellus_kernels as kernels;
+use libellus_layers::{
+    AttentionOptions, BatchNormConfig, Causal, Conv2dConfig, EmbeddingConfig, LayerNormConfig, LinearConfig,
+    LstmConfig, MaxPool2dConfig, PaddingConfig2d, RmsNormConfig, attention,
+};
+use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig};
+
+use crate::case::{Case, finish};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        matmul("matmul/512", [512, 512], [512, 512]),
+        matmul("matmul/1024", [1024, 1024], [1024, 1024]),
+        matmul("matmul/2048", [2048, 2048], [2048, 2048]),
+        matmul("matmul/16x256x64x256", [16, 256, 64], [16, 64, 256]),
+    ];
+    cases.extend(map("linear/256x768x3072", [1, 256, 768], |device| {
+        let layer = LinearConfig::new(768, 3072).init(device);
+        move |input| layer.forward(input)
+    }));
+    // Batch, channels in and out, height and width, kernel, stride, groups.
+    for (name, [batch, channels_in, channels_out, side, kernel, stride, groups]) in [
+        ("conv2d/3x3_64_56/b1", [1, 64, 64, 56, 3, 1, 1]),
+        ("conv2d/3x3_64_56/b8", [8, 64, 64, 56, 3, 1, 1]),
+        ("conv2d/1x1_256_64_56/b1", [1, 256, 64, 56, 1, 1, 1]),
+        ("conv2d/3x3s2_128_56/b1", [1, 128, 128, 56, 3, 2, 1]),
+        ("conv2d/depthwise3x3_96_56/b1", [1, 96, 96, 56, 3, 1, 96]),
+        ("conv2d/7x7s2_3_64_224/b1", [1, 3, 64, 224, 7, 2, 1]),
+        ("conv2d/3x3_256_14/b1", [1, 256, 256, 14, 3, 1, 1]),
+        ("conv2d/3x3_512_7/b8", [8, 512, 512, 7, 3, 1, 1]),
+    ] {
+        cases.extend(map(name, [batch, channels_in, side, side], move |device| {
+            let layer = Conv2dConfig::new([channels_in, channels_out], [kernel; 2])
+                .with_stride([stride; 2])
+                .with_padding([kernel / 2; 2])
+                .with_groups(groups)
+                .with_bias(false)
+                .init(device);
+            move |input| layer.forward(input)
+        }));
+    }
+    cases.extend(map("conv1d/80_384_3000", [1, 80, 3000], |device| {
+        let padding = burn::nn::PaddingConfig1d::Explicit(1, 1);
+        let layer = Conv1dConfig::new(80, 384, 3).with_padding(padding).init(device);
+        move |input| layer.forward(input)
+    }));
+    cases.extend(map("softmax/8x12x256x256", [8, 12, 256, 256], |_| |input| activation::softmax(input, 3)));
+    cases.extend(map("layer_norm/8x256x768", [8, 256, 768], |device| {
+        let layer = LayerNormConfig::new(768).init(device);
+        move |input| layer.forward(input)
+    }));
+    cases.extend(map("rms_norm/8x256x768", [8, 256, 768], |device| {
+        let layer = RmsNormConfig::new(768).init(device);
+        move |input| layer.forward(input)
+    }));
+    let wide = [8, 256, 3072];
+    cases.extend(map("gelu/8x256x3072", wide, |_| kernels::gelu));
+    cases.extend(map("gelu_tanh/8x256x3072", wide, |_| kernels::gelu_tanh));
+    cases.extend(map("silu/8x256x3072", wide, |_| kernels::silu));
+    cases.extend(map("sigmoid/8x256x3072", wide, |_| kernels::sigmoid));
+    cases.extend(map("tanh/8x256x3072", wide, |_| kernels::tanh));
+    cases.extend(map("exp/8x256x3072", wide, |_| kernels::exp));
+    cases.extend(map("relu/8x256x3072", wide, |_| activation::relu));
+    cases.extend(map("batch_norm/32x64x56x56", [32, 64, 56, 56], |device| {
+        let layer = BatchNormConfig::new(64).init(device);
+        move |input| layer.forward(input)
+    }));
+    cases.extend(map("max_pool/3s2_8x64x112x112", [8, 64, 112, 112], |_| {
+        let layer = MaxPool2dConfig::new([3, 3])
+            .with_strides([2, 2])
+            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+            .init();
+        move |input| layer.forward(input)
+    }));
+    cases.extend(attentions("attention/8x12x256x64", Causal::No));
+    cases.extend(attentions("attention/causal_8x12x256x64", Causal::Yes));
+    cases.push(Case::new("attention/decode_12x1024x64", |device| {
+        let query = random([1, 12, 1, 64], device);
+        let [key, value] = [(), ()].map(|()| random([1, 12, 1024, 64], device));
+        move || {
+            let options = AttentionOptions::default();
+            finish(attention(query.clone(), key.clone(), value.clone(), &options));
+        }
+    }));
+    cases.extend(map("lstm/16x128x256", [16, 128, 256], |device| {
+        let layer = LstmConfig::new(256, 256).init(device);
+        move |input| layer.forward(input, None).output
+    }));
+    cases.push(Case::new("embedding/50257x768_8x256", |device| {
+        let layer = EmbeddingConfig::new(50257, 768).init(device);
+        let tokens = Tensor::<2, Int>::random([8, 256], Distribution::Uniform(0.0, 50256.0), device);
+        move || finish(layer.forward(tokens.clone()))
+    }));
+    cases.push(Case::new("adamw/25M", adamw));
+    cases
+}
+
+/// Normally distributed numbers.
+pub(crate) fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+fn matmul<const D: usize>(name: &str, left: [usize; D], right: [usize; D]) -> Case {
+    Case::new(name, move |device| {
+        let (left, right) = (random(left, device), random(right, device));
+        move || finish(left.clone().matmul(right.clone()))
+    })
+}
+
+/// A layer, forward (`name`), and forward and backward as part of a network (`name/train`): the gradients of input and
+/// parameters are computed from one of the output.
+fn map<const D: usize, const O: usize, F: Fn(Tensor<D>) -> Tensor<O> + 'static>(
+    name: &str,
+    shape: [usize; D],
+    layer: impl Fn(&Device) -> F + Copy + 'static,
+) -> [Case; 2] {
+    let forward = Case::new(name, move |device| {
+        let (layer, input) = (layer(device), random(shape, device));
+        move || finish(layer(input.clone()))
+    });
+    let train = Case::new(format!("{name}/train"), move |device| {
+        let device = device.clone().autodiff();
+        let (layer, input) = (layer(&device), random(shape, &device).require_grad());
+        let mut weights = None;
+        move || {
+            let output = layer(input.clone());
+            let weights = weights.get_or_insert_with(|| random(output.dims(), &device)).clone();
+            let gradients = (output * weights).sum().backward();
+            finish(input.grad(&gradients).expect("it was required"));
+        }
+    });
+    [forward, train]
+}
+
+fn attentions(name: &str, causal: Causal) -> [Case; 2] {
+    // Queries, keys and values side by side, as a projection puts them out.
+    map(name, [3, 8, 12, 256, 64], move |_| {
+        move |input: Tensor<5>| {
+            let [query, key, value] = [0, 1, 2].map(|part| input.clone().narrow(0, part, 1).squeeze_dim(0));
+            attention(query, key, value, &AttentionOptions { causal, ..Default::default() })
+        }
+    })
+}
+
+/// A step on 25 million parameters in the three matrices of a perceptron.
+fn adamw(device: &Device) -> impl FnMut() + use<> {
+    #[derive(burn::module::Module, Debug)]
+    struct Matrices {
+        weights: Vec<Param<Tensor<2>>>,
+    }
+    let device = device.clone().autodiff();
+    let shapes = [[2048, 4096], [4096, 4096], [4096, 10]];
+    let weights = shapes.map(|shape| Param::from_tensor(random(shape, &device).require_grad()));
+    let mut model = Some(Matrices { weights: weights.into() });
+    let config = OptimizerConfig::AdamW(AdamWConfig::default());
+    let mut optimizer = config.init(DecayPolicy::All).expect("valid");
+    // The same gradient at each step.
+    let gradients: Vec<_> = shapes.iter().map(|&shape| random(shape, &device.clone().inner())).collect();
+    move || {
+        let before = model.take().expect("put back below");
+        let mut given = GradientsParams::new();
+        for (weight, gradient) in before.weights.iter().zip(&gradients) {
+            given.register(weight.id, gradient.clone());
+        }
+        model = Some(optimizer.step(1e-3, before, given));
+    }
+}

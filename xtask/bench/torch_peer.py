@@ -1,0 +1,288 @@
+"""The cases of `cargo xtask bench` in PyTorch, eager, on two threads."""
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+
+from protocol import serve
+
+torch.set_num_threads(2)
+torch.manual_seed(0)
+random = torch.randn
+
+
+def inference(make):
+    """`make` returns a function and its input."""
+
+    def prepare():
+        module, *inputs = make()
+        if isinstance(module, nn.Module):
+            module.eval()
+
+        def run():
+            with torch.inference_mode():
+                return module(*inputs)
+
+        return run
+
+    return prepare
+
+
+def training(make):
+    """Forward and backward as part of a network: gradients of input and parameters from one of the output."""
+
+    def prepare():
+        module, x = make()
+        parameters = list(module.parameters()) if isinstance(module, nn.Module) else []
+        x.requires_grad_()
+        weights = None
+
+        def run():
+            nonlocal weights
+            x.grad = None
+            for parameter in parameters:
+                parameter.grad = None
+            output = module(x)
+            if weights is None:
+                weights = random(output.shape)
+            (output * weights).sum().backward()
+
+        return run
+
+    return prepare
+
+
+class Lstm(nn.LSTM):
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
+class Attention(nn.Module):
+    def __init__(self, causal):
+        super().__init__()
+        self.causal = causal
+
+    def forward(self, x):
+        return F.scaled_dot_product_attention(*x, is_causal=self.causal)
+
+
+def conv(batch, channels_in, channels_out, side, kernel, stride, groups):
+    return lambda: (
+        nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False),
+        random(batch, channels_in, side, side),
+    )
+
+
+def on(function, *shape):
+    return lambda: (function, random(*shape))
+
+
+LAYERS = {
+    "linear/256x768x3072": lambda: (nn.Linear(768, 3072), random(1, 256, 768)),
+    "conv2d/3x3_64_56/b1": conv(1, 64, 64, 56, 3, 1, 1),
+    "conv2d/3x3_64_56/b8": conv(8, 64, 64, 56, 3, 1, 1),
+    "conv2d/1x1_256_64_56/b1": conv(1, 256, 64, 56, 1, 1, 1),
+    "conv2d/3x3s2_128_56/b1": conv(1, 128, 128, 56, 3, 2, 1),
+    "conv2d/depthwise3x3_96_56/b1": conv(1, 96, 96, 56, 3, 1, 96),
+    "conv2d/7x7s2_3_64_224/b1": conv(1, 3, 64, 224, 7, 2, 1),
+    "conv2d/3x3_256_14/b1": conv(1, 256, 256, 14, 3, 1, 1),
+    "conv2d/3x3_512_7/b8": conv(8, 512, 512, 7, 3, 1, 1),
+    "conv1d/80_384_3000": lambda: (nn.Conv1d(80, 384, 3, padding=1), random(1, 80, 3000)),
+    "softmax/8x12x256x256": on(lambda x: F.softmax(x, 3), 8, 12, 256, 256),
+    "layer_norm/8x256x768": lambda: (nn.LayerNorm(768), random(8, 256, 768)),
+    "rms_norm/8x256x768": lambda: (nn.RMSNorm(768), random(8, 256, 768)),
+    "gelu/8x256x3072": on(F.gelu, 8, 256, 3072),
+    "gelu_tanh/8x256x3072": on(lambda x: F.gelu(x, approximate="tanh"), 8, 256, 3072),
+    "silu/8x256x3072": on(F.silu, 8, 256, 3072),
+    "sigmoid/8x256x3072": on(torch.sigmoid, 8, 256, 3072),
+    "tanh/8x256x3072": on(torch.tanh, 8, 256, 3072),
+    "exp/8x256x3072": on(torch.exp, 8, 256, 3072),
+    "relu/8x256x3072": on(F.relu, 8, 256, 3072),
+    "batch_norm/32x64x56x56": lambda: (nn.BatchNorm2d(64), random(32, 64, 56, 56)),
+    "max_pool/3s2_8x64x112x112": on(lambda x: F.max_pool2d(x, 3, 2, 1), 8, 64, 112, 112),
+    "attention/8x12x256x64": lambda: (Attention(False), random(3, 8, 12, 256, 64)),
+    "attention/causal_8x12x256x64": lambda: (Attention(True), random(3, 8, 12, 256, 64)),
+    "lstm/16x128x256": lambda: (Lstm(256, 256, batch_first=True), random(16, 128, 256)),
+}
+
+
+def adamw():
+    shapes = [[2048, 4096], [4096, 4096], [4096, 10]]
+    parameters = [nn.Parameter(random(shape)) for shape in shapes]
+    for parameter in parameters:
+        parameter.grad = random(parameter.shape)
+    return torch.optim.AdamW(parameters, 1e-3, fused=True).step
+
+
+def step(model, optimizer, loss):
+    def run():
+        optimizer.zero_grad(set_to_none=True)
+        loss(model).backward()
+        optimizer.step()
+
+    return run
+
+
+def train_classifier(build, optimizer):
+    def prepare():
+        model = build().train()
+        images, labels = random(8, 3, 224, 224), torch.randint(1000, (8,))
+        return step(model, optimizer(model.parameters()), lambda model: F.cross_entropy(model(images), labels))
+
+    return prepare
+
+
+class Block(nn.Module):
+    """Of a Transformer with its normalisation first."""
+
+    def __init__(self, width, heads, bias, causal):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.ln_1, self.ln_2 = nn.LayerNorm(width, bias=bias), nn.LayerNorm(width, bias=bias)
+        self.qkv, self.proj = nn.Linear(width, 3 * width, bias), nn.Linear(width, width, bias)
+        self.fc1, self.fc2 = nn.Linear(width, 4 * width, bias), nn.Linear(4 * width, width, bias)
+        self.gelu = nn.GELU()
+
+    def forward(self, x, cache=None):
+        batch, tokens, width = x.shape
+        parts = self.qkv(self.ln_1(x)).chunk(3, 2)
+        query, key, value = (part.view(batch, tokens, self.heads, width // self.heads).transpose(1, 2) for part in parts)
+        if cache is not None:
+            key, value = cache.append(key, value)
+        causal = self.causal and tokens > 1
+        x = x + self.proj(
+            F.scaled_dot_product_attention(query, key, value, is_causal=causal).transpose(1, 2).reshape(x.shape)
+        )
+        return x + self.fc2(self.gelu(self.fc1(self.ln_2(x))))
+
+
+class Cache:
+    """Keys and values of a block in buffers of their final size."""
+
+    def __init__(self, heads, capacity, width):
+        self.keys, self.values = (torch.zeros(1, heads, capacity, width) for _ in range(2))
+        self.length = 0
+
+    def append(self, key, value):
+        start, self.length = self.length, self.length + key.shape[2]
+        self.keys[:, :, start : self.length] = key
+        self.values[:, :, start : self.length] = value
+        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+
+
+class Gpt(nn.Module):
+    def __init__(self, vocabulary, context, width, heads, depth, bias):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
+        self.blocks = nn.ModuleList(Block(width, heads, bias, True) for _ in range(depth))
+        self.ln_f = nn.LayerNorm(width, bias=bias)
+
+    def forward(self, tokens, caches=None, start=0):
+        positions = torch.arange(start, start + tokens.shape[1])
+        x = self.wte(tokens) + self.wpe(positions)
+        for index, block in enumerate(self.blocks):
+            x = block(x, caches and caches[index])
+        return self.ln_f(x)
+
+    def logits(self, x):
+        return x @ self.wte.weight.T
+
+
+class Vit(nn.Module):
+    """timm's forward pass, without timm."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.patch_embed = nn.Conv2d(3, width, 16, 16)
+        self.cls_token = nn.Parameter(random(1, 1, width))
+        self.pos_embed = nn.Parameter(random(1, 197, width))
+        self.blocks = nn.ModuleList(Block(width, heads, True, False) for _ in range(12))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 1000)
+
+    def forward(self, images):
+        x = self.patch_embed(images).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls_token.expand(len(images), -1, -1), x], 1) + self.pos_embed
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x)[:, 0])
+
+
+def nanogpt():
+    model = Gpt(65, 256, 384, 6, 6, False)
+    tokens, following = torch.randint(65, (4, 256)), torch.randint(65, (1024,))
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
+    return step(model, optimizer, lambda model: F.cross_entropy(model.logits(model(tokens)).view(1024, 65), following))
+
+
+def gpt2():
+    return Gpt(50257, 1024, 768, 12, 12, True).eval()
+
+
+def caches():
+    return [Cache(12, 512, 64) for _ in range(12)]
+
+
+def gpt2_prefill():
+    model, prompt = gpt2(), torch.randint(50257, (1, 256))
+
+    def run():
+        with torch.inference_mode():
+            return model.logits(model(prompt, caches())[:, -1:])
+
+    return run
+
+
+def gpt2_decode():
+    model, token, kept = gpt2(), torch.randint(50257, (1, 1)), caches()
+    with torch.inference_mode():
+        model(torch.randint(50257, (1, 256)), kept)
+
+    def run():
+        with torch.inference_mode():
+            if kept[0].length == 272:
+                for cache in kept:
+                    cache.length = 256
+            return model.logits(model(token, kept, kept[0].length))
+
+    return run
+
+
+CLASSIFIERS = {
+    "resnet18": torchvision.models.resnet18,
+    "resnet50": torchvision.models.resnet50,
+    "mobilenet_v2": torchvision.models.mobilenet_v2,
+    "vit_tiny_patch16_224": lambda: Vit(192, 3),
+    "vit_small_patch16_224": lambda: Vit(384, 6),
+    "convnext_tiny": torchvision.models.convnext_tiny,
+}
+
+
+def cases():
+    found = {}
+    for shape in ("512", "1024", "2048"):
+        side = int(shape)
+        found[f"matmul/{shape}"] = inference(lambda side=side: (torch.matmul, random(side, side), random(side, side)))
+    found["matmul/16x256x64x256"] = inference(lambda: (torch.matmul, random(16, 256, 64), random(16, 64, 256)))
+    for name, make in LAYERS.items():
+        found[name], found[f"{name}/train"] = inference(make), training(make)
+    found["attention/decode_12x1024x64"] = inference(
+        lambda: (F.scaled_dot_product_attention, random(1, 12, 1, 64), random(1, 12, 1024, 64), random(1, 12, 1024, 64))
+    )
+    found["embedding/50257x768_8x256"] = inference(lambda: (nn.Embedding(50257, 768), torch.randint(50257, (8, 256))))
+    found["adamw/25M"] = adamw
+    for name, build in CLASSIFIERS.items():
+        for batch in (1, 8):
+            found[f"{name}/b{batch}"] = inference(lambda build=build, batch=batch: (build(), random(batch, 3, 224, 224)))
+    found["resnet18/train/b8"] = train_classifier(torchvision.models.resnet18, lambda p: torch.optim.SGD(p, 1e-4))
+    found["vit_tiny_patch16_224/train/b8"] = train_classifier(
+        CLASSIFIERS["vit_tiny_patch16_224"], lambda p: torch.optim.AdamW(p, 1e-4, fused=True)
+    )
+    found["nanogpt-char/train/4x256"] = nanogpt
+    found["gpt2/prefill_256"] = gpt2_prefill
+    found["gpt2/decode_after_256"] = gpt2_decode
+    return found
+
+
+if __name__ == "__main__":
+    serve(cases(), torch.get_num_threads() == 2)
