@@ -21,10 +21,13 @@ use std::io::stdin;
 use std::time::{Duration, Instant};
 
 use libellus_backend::{DeviceName, set_threads};
+use libellus_kernels::keep_freed_memory;
 
 use case::{Case, Run};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // As the program does.
+    keep_freed_memory();
     set_threads(Some(2));
     let device = "flex".parse::<DeviceName>()?.open()?;
     let cases: Vec<Case> = operations::cases().into_iter().chain(networks::cases()).collect();

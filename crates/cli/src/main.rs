@@ -13,11 +13,13 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use libellus::kernels::keep_freed_memory;
 
 use crate::args::{Application, Cli};
 use crate::output::Failure;
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     let cli = Cli::parse();
     start_log(&cli);
     let result = match &cli.application {

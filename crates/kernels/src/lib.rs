@@ -17,6 +17,7 @@
 //! A gradient of a gradient isn't available, as nowhere in burn 0.22.
 
 mod activation;
+mod allocator;
 mod device;
 #[cfg(feature = "flex")]
 mod elementwise;
@@ -26,3 +27,4 @@ mod memory;
 mod scalar;
 
 pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
+pub use allocator::keep_freed_memory;

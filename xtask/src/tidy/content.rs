@@ -9,6 +9,9 @@ const MAX_BINARY_BYTES: usize = 100_000;
 const UNFINISHED: [&str; 4] =
     [concat!("to", "do!("), concat!("unimpl", "emented!("), concat!("db", "g!("), concat!("#[ign", "ore")];
 
+/// What begins an exception from the lint against it.
+const UNSAFE: &str = concat!("uns", "afe_code");
+
 /// The beginnings of paths that exist on somebody's machine only.
 const MACHINE_PATHS: [&str; 6] = [
     concat!("/ho", "me/"),
@@ -38,6 +41,9 @@ fn check_file(path: &str, content: &[u8]) -> Vec<String> {
         {
             findings.push(format!("{place}: `{left_over}` is unfinished work"));
         }
+        if path.ends_with(".rs") && !path.starts_with("crates/kernels/") && line.contains(UNSAFE) {
+            findings.push(format!("{place}: only crates/kernels may have `{UNSAFE}`"));
+        }
         if let Some(machine_path) =
             MACHINE_PATHS.iter().find(|machine_path| begins_a_path(line, machine_path))
         {
@@ -55,7 +61,7 @@ fn begins_a_path(line: &str, start: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{MACHINE_PATHS, MAX_BINARY_BYTES, UNFINISHED, check};
+    use super::{MACHINE_PATHS, MAX_BINARY_BYTES, UNFINISHED, UNSAFE, check};
     use crate::tidy::tree::Tree;
 
     #[test]
@@ -67,6 +73,13 @@ mod tests {
         }
         let prose = format!("no {} in the code", UNFINISHED[0]);
         assert!(check(&Tree::of(&[("CONTRIBUTING.md", &prose)])).is_empty());
+    }
+
+    #[test]
+    fn only_kernels_may_be_unsafe() {
+        let code = format!("#[expect({UNSAFE}, reason = \"speed\")]\n");
+        assert_eq!(check(&Tree::of(&[("crates/models/src/a.rs", &code)])).len(), 1);
+        assert!(check(&Tree::of(&[("crates/kernels/src/a.rs", &code)])).is_empty());
     }
 
     #[test]
