@@ -17,12 +17,22 @@
 //! A gradient of a gradient isn't available, as nowhere in burn 0.22.
 
 mod activation;
+mod batch_norm;
 mod device;
 #[cfg(feature = "flex")]
 mod elementwise;
 #[cfg(feature = "flex")]
+mod lanes;
+#[cfg(feature = "flex")]
 mod memory;
+mod norm;
 #[cfg(feature = "flex")]
 mod scalar;
+mod softmax;
+#[cfg(test)]
+mod testing;
 
 pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
+pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
+pub use norm::{layer_norm, rms_norm};
+pub use softmax::{log_softmax, masked_softmax, softmax};
