@@ -147,9 +147,9 @@ pub(crate) struct Channels {
 
 impl Channels {
     /// The pieces of each channel.
-    fn split(self, values: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
+    pub(crate) fn split(self, values: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
         let mut channels: Vec<_> = (0..self.count).map(|_| Vec::new()).collect();
-        for (index, piece) in values.chunks_exact_mut(self.length).enumerate() {
+        for (index, piece) in values.chunks_exact_mut(self.length.max(1)).enumerate() {
             channels[index % self.count].push(piece);
         }
         channels

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::extension::{BatchNormGradient, BatchNormOps};
 use crate::lanes::{sum, two_sums};
-use crate::memory::{Channels, channels, contiguous, like, rework_channels, values};
+use crate::memory::{CHUNK, Channels, channels, contiguous, for_each, like, rework, rework_channels, values};
 
 impl BatchNormOps for Flex {
     fn normalize_batch(
@@ -17,14 +17,19 @@ impl BatchNormOps for Flex {
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [gamma, beta] = [gamma, beta].map(contiguous);
+        let input = contiguous(input);
+        let (shape, inputs) = (channels(&input), values(&input));
+        let mut output = vec![0.0; inputs.len()];
+        let (mut means, mut variances) = (vec![0.0; shape.count], vec![0.0; shape.count]);
         let parameters = values(&gamma).par_iter().zip(values(&beta));
-        let (mut means, mut variances) = (vec![0.0; parameters.len()], vec![0.0; parameters.len()]);
-        let beside = parameters.zip(&mut means).zip(&mut variances);
-        let output = rework_channels(input, beside, |pieces, (((&gamma, &beta), mean), variance)| {
+        let pieces =
+            shape.split(&mut output).into_par_iter().zip(parameters).zip(&mut means).zip(&mut variances);
+        for_each(pieces.enumerate(), |(index, (((mut pieces, (&gamma, &beta)), mean), variance))| {
+            let channel = Channel { pieces: &mut pieces, inputs, index, shape };
             let epsilon = epsilon as f32;
-            AutoArch::new().dispatch(Normalize { pieces, gamma, beta, epsilon, mean, variance });
+            (*mean, *variance) = AutoArch::new().dispatch(Normalize { channel, gamma, beta, epsilon });
         });
-        (output, like(&gamma, means), like(&gamma, variances))
+        (like(&input, output), like(&gamma, means), like(&gamma, variances))
     }
 
     fn scale_channels(
@@ -33,9 +38,13 @@ impl BatchNormOps for Flex {
         shift: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let [scale, shift] = [scale, shift].map(contiguous);
-        let beside = values(&scale).par_iter().zip(values(&shift));
-        rework_channels(input, beside, |pieces, (&scale, &shift)| {
-            AutoArch::new().dispatch(Scale { pieces, scale, shift });
+        let (scales, shifts) = (values(&scale), values(&shift));
+        let Channels { count, length } = channels(&input);
+        let (elements, at_a_time) = (input.layout().num_elements(), (CHUNK / length.max(1)).max(1));
+        let pieces = (0..elements.div_ceil(at_a_time * length.max(1))).into_par_iter();
+        rework(input, at_a_time * length, pieces, |pieces, index| {
+            let first = index * at_a_time % count;
+            AutoArch::new().dispatch(Scale { pieces, length, scales, shifts, first });
         })
     }
 }
@@ -68,9 +77,10 @@ impl BatchNormGradient for Flex {
     }
 }
 
-/// A channel in the backward pass: gradients of the output, which become those of the input, and the inputs.
+/// A channel, to be written beside its inputs.
 struct Channel<'a, 'b> {
-    gradients: &'a mut [&'b mut [f32]],
+    /// Of each element of the batch; outputs, or gradients of outputs that become those of inputs.
+    pieces: &'a mut [&'b mut [f32]],
     inputs: &'a [f32],
     /// Where the channel is in `inputs`.
     index: usize,
@@ -78,12 +88,12 @@ struct Channel<'a, 'b> {
 }
 
 impl<'a, 'b> Channel<'a, 'b> {
-    /// Gradients and inputs of each element of the batch.
+    /// The pieces and their inputs.
     #[inline(always)]
     fn pieces(&mut self) -> impl Iterator<Item = (&mut &'b mut [f32], &'a [f32])> {
         let Channels { count, length } = self.shape;
         let inputs = self.inputs.chunks_exact(length).skip(self.index).step_by(count);
-        self.gradients.iter_mut().zip(inputs)
+        self.pieces.iter_mut().zip(inputs)
     }
 }
 
@@ -100,48 +110,47 @@ fn gradients<T: Send>(
     let (mut scales, mut shifts) = (vec![0.0; shape.count], vec![0.0; shape.count]);
     let beside = values(&scale).par_iter().zip(&mut scales).zip(&mut shifts).enumerate().zip(beside);
     let gradient =
-        rework_channels(gradient, beside, |gradients, ((index, ((&scale, scales), shifts)), beside)| {
-            let channel = Channel { gradients, inputs, index, shape };
+        rework_channels(gradient, beside, |pieces, ((index, ((&scale, scales), shifts)), beside)| {
+            let channel = Channel { pieces, inputs, index, shape };
             (*scales, *shifts) = work(channel, scale, beside);
         });
     [gradient, like(&scale, scales), like(&scale, shifts)]
 }
 
-/// Normalises a channel.
+/// Normalises a channel, and gives its mean and variance.
 struct Normalize<'a, 'b> {
-    pieces: &'a mut [&'b mut [f32]],
+    channel: Channel<'a, 'b>,
     gamma: f32,
     beta: f32,
     epsilon: f32,
-    mean: &'a mut f32,
-    variance: &'a mut f32,
 }
 
 impl WithSimd for Normalize<'_, '_> {
-    type Output = ();
+    type Output = (f32, f32);
 
     /// The variance is summed around the mean, so that a large mean doesn't take its digits; sums of pieces are added in
     /// 64 bits.
     #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let (mut total, mut len) = (0.0_f64, 0);
-        for piece in &*self.pieces {
-            total += f64::from(sum(piece, |x| x));
-            len += piece.len();
-        }
-        let mean = (total / len as f64) as f32;
+    fn with_simd<S: Simd>(self) -> (f32, f32) {
+        let Self { mut channel, gamma, beta, epsilon } = self;
+        let len = (channel.pieces.len() * channel.shape.length) as f64;
         let mut total = 0.0_f64;
-        for piece in &*self.pieces {
-            total += f64::from(sum(piece, |x| (x - mean) * (x - mean)));
+        for (_, inputs) in channel.pieces() {
+            total += f64::from(sum(inputs, |x| x));
         }
-        let variance = (total / len as f64) as f32;
-        let scale = self.gamma / (variance + self.epsilon).sqrt();
-        for piece in self.pieces {
-            for x in piece.iter_mut() {
-                *x = (*x - mean).mul_add(scale, self.beta);
+        let mean = (total / len) as f32;
+        let mut total = 0.0_f64;
+        for (_, inputs) in channel.pieces() {
+            total += f64::from(sum(inputs, |x| (x - mean) * (x - mean)));
+        }
+        let variance = (total / len) as f32;
+        let scale = gamma / (variance + epsilon).sqrt();
+        for (outputs, inputs) in channel.pieces() {
+            for (output, &x) in outputs.iter_mut().zip(inputs) {
+                *output = (x - mean).mul_add(scale, beta);
             }
         }
-        (*self.mean, *self.variance) = (mean, variance);
+        (mean, variance)
     }
 }
 
@@ -160,16 +169,16 @@ impl WithSimd for NormalizeGradient<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) -> (f32, f32) {
         let Self { mut channel, gamma, mean, scale } = self;
-        let (mut total, mut product, mut len) = (0.0_f64, 0.0_f64, 0);
+        let len = (channel.pieces.len() * channel.shape.length) as f64;
+        let (mut total, mut product) = (0.0_f64, 0.0_f64);
         for (gradients, inputs) in channel.pieces() {
             let (of_piece, product_of_piece) = two_sums(gradients, inputs, |g, x| (g, g * (x - mean)));
             total += f64::from(of_piece);
             product += f64::from(product_of_piece);
-            len += gradients.len();
         }
         let product = product * f64::from(scale);
-        let constant = (total / len as f64) as f32;
-        let slope = (product / len as f64) as f32 * scale;
+        let constant = (total / len) as f32;
+        let slope = (product / len) as f32 * scale;
         for (gradients, inputs) in channel.pieces() {
             for (g, &x) in gradients.iter_mut().zip(inputs) {
                 *g = gamma * scale * (*g - constant - (x - mean) * slope);
@@ -179,21 +188,29 @@ impl WithSimd for NormalizeGradient<'_, '_> {
     }
 }
 
-/// Scales and shifts a channel.
-struct Scale<'a, 'b> {
-    pieces: &'a mut [&'b mut [f32]],
-    scale: f32,
-    shift: f32,
+/// Scales and shifts pieces of `length`, which are those of the channels from `first` on, again and again.
+struct Scale<'a> {
+    pieces: &'a mut [f32],
+    length: usize,
+    scales: &'a [f32],
+    shifts: &'a [f32],
+    first: usize,
 }
 
-impl WithSimd for Scale<'_, '_> {
+impl WithSimd for Scale<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        for piece in self.pieces {
-            for x in piece.iter_mut() {
-                *x = x.mul_add(self.scale, self.shift);
+        let mut channel = self.first;
+        for piece in self.pieces.chunks_exact_mut(self.length) {
+            let (scale, shift) = (self.scales[channel], self.shifts[channel]);
+            for x in piece {
+                *x = x.mul_add(scale, shift);
+            }
+            channel += 1;
+            if channel == self.scales.len() {
+                channel = 0;
             }
         }
     }
@@ -217,7 +234,7 @@ impl WithSimd for ScaleGradient<'_, '_> {
             total += f64::from(of_piece);
             product += f64::from(product_of_piece);
         }
-        for gradients in channel.gradients {
+        for gradients in channel.pieces {
             for g in gradients.iter_mut() {
                 *g *= scale;
             }
