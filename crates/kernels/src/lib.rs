@@ -26,6 +26,7 @@ mod lanes;
 #[cfg(feature = "flex")]
 mod memory;
 mod norm;
+mod optimizer;
 #[cfg(feature = "flex")]
 mod scalar;
 mod softmax;
@@ -35,4 +36,5 @@ mod testing;
 pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use norm::{layer_norm, rms_norm};
+pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};
 pub use softmax::{log_softmax, masked_softmax, softmax};

@@ -34,6 +34,15 @@ pub(crate) fn unshared(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
     tensor.try_storage_mut().map(|storage| &mut storage[start..end])
 }
 
+/// The elements of a tensor in row-major order, for writing: in new memory where others look at the old.
+pub(crate) fn own(tensor: &mut FlexTensor) -> &mut [f32] {
+    if !tensor.is_contiguous() {
+        *tensor = tensor.to_contiguous();
+    }
+    let (start, end) = bounds(tensor);
+    &mut tensor.storage_mut()[start..end]
+}
+
 fn bounds(tensor: &FlexTensor) -> (usize, usize) {
     tensor.layout().contiguous_offsets().expect("callers make the tensor contiguous first")
 }

