@@ -34,6 +34,15 @@ pub(crate) fn unshared(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
     tensor.try_storage_mut().map(|storage| &mut storage[start..end])
 }
 
+/// The elements of a tensor in row-major order, for writing: in new memory where others look at the old.
+pub(crate) fn own(tensor: &mut FlexTensor) -> &mut [f32] {
+    if !tensor.is_contiguous() {
+        *tensor = tensor.to_contiguous();
+    }
+    let (start, end) = bounds(tensor);
+    &mut tensor.storage_mut()[start..end]
+}
+
 fn bounds(tensor: &FlexTensor) -> (usize, usize) {
     tensor.layout().contiguous_offsets().expect("callers make the tensor contiguous first")
 }
@@ -41,6 +50,119 @@ fn bounds(tensor: &FlexTensor) -> (usize, usize) {
 /// A tensor of the shape of `model`.
 pub(crate) fn like(model: &FlexTensor, values: Vec<f32>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, model.layout().shape().clone()))
+}
+
+/// Works a copy of `tensor` over in pieces of `length` elements, each together with its counterpart in `beside`.
+///
+/// The copy is the tensor's own memory where nobody else looks at it. Elsewhere each piece is copied where it is about to
+/// be worked on, which is next to nothing beside the way to memory and back.
+///
+/// # Panics
+/// If `length` is 0 and the tensor isn't empty.
+pub(crate) fn rework<T: Send>(
+    tensor: FlexTensor,
+    length: usize,
+    beside: impl IndexedParallelIterator<Item = T>,
+    work: impl Fn(&mut [f32], T) + Send + Sync,
+) -> FlexTensor {
+    let mut tensor = contiguous(tensor);
+    if tensor.layout().num_elements() == 0 {
+        return tensor;
+    }
+    if let Some(values) = unshared(&mut tensor) {
+        for_each(values.par_chunks_mut(length).zip(beside), |(piece, beside)| work(piece, beside));
+        return tensor;
+    }
+    let mut output = vec![0.0; tensor.layout().num_elements()];
+    let pieces = output.par_chunks_mut(length).zip(values(&tensor).par_chunks(length)).zip(beside);
+    for_each(pieces, |((output, input), beside)| {
+        output.copy_from_slice(input);
+        work(output, beside);
+    });
+    like(&tensor, output)
+}
+
+/// The size of the last dimension and the number of vectors along it.
+///
+/// # Panics
+/// If the tensor has no dimension.
+pub(crate) fn rows(tensor: &FlexTensor) -> Rows {
+    let shape = tensor.layout().shape();
+    let (width, others) = shape.as_slice().split_last().expect("callers check the rank");
+    Rows { width: *width, count: others.iter().product() }
+}
+
+/// A tensor as vectors along its last dimension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows {
+    /// Elements of each.
+    pub(crate) width: usize,
+    /// Number of vectors.
+    pub(crate) count: usize,
+}
+
+impl Rows {
+    /// Vectors that a thread computes at a time.
+    pub(crate) fn at_a_time(self) -> usize {
+        (CHUNK / self.width.max(1)).max(1)
+    }
+}
+
+/// As [`rework`], a channel at a time, of which there is a piece in each element of the batch.
+pub(crate) fn rework_channels<T: Send>(
+    tensor: FlexTensor,
+    beside: impl IndexedParallelIterator<Item = T>,
+    work: impl Fn(&mut [&mut [f32]], T) + Send + Sync,
+) -> FlexTensor {
+    let mut tensor = contiguous(tensor);
+    let (shape, elements) = (channels(&tensor), tensor.layout().num_elements());
+    if elements == 0 {
+        return tensor;
+    }
+    if let Some(values) = unshared(&mut tensor) {
+        let pieces = shape.split(values).into_par_iter().zip(beside);
+        for_each(pieces, |(mut channel, beside)| work(&mut channel, beside));
+        return tensor;
+    }
+    let (mut output, input) = (vec![0.0; elements], values(&tensor));
+    let pieces = shape.split(&mut output).into_par_iter().zip(beside).enumerate();
+    for_each(pieces, |(index, (mut channel, beside))| {
+        let inputs = input.chunks_exact(shape.length).skip(index).step_by(shape.count);
+        for (output, input) in channel.iter_mut().zip(inputs) {
+            output.copy_from_slice(input);
+        }
+        work(&mut channel, beside);
+    });
+    like(&tensor, output)
+}
+
+/// The channels of a tensor `[B, C, ...]`.
+///
+/// # Panics
+/// If it has less than two dimensions.
+pub(crate) fn channels(tensor: &FlexTensor) -> Channels {
+    let shape = tensor.layout().shape();
+    Channels { count: shape[1], length: shape.as_slice()[2..].iter().product() }
+}
+
+/// A tensor as channels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Channels {
+    /// Number of channels.
+    pub(crate) count: usize,
+    /// Elements of one, in one element of the batch.
+    pub(crate) length: usize,
+}
+
+impl Channels {
+    /// The pieces of each channel.
+    pub(crate) fn split(self, values: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
+        let mut channels: Vec<_> = (0..self.count).map(|_| Vec::new()).collect();
+        for (index, piece) in values.chunks_exact_mut(self.length.max(1)).enumerate() {
+            channels[index % self.count].push(piece);
+        }
+        channels
+    }
 }
 
 /// `work` on each of `pieces`: on all threads, or on this one alone where there is only one piece, since a handover

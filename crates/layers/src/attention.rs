@@ -14,6 +14,8 @@
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Distribution, Int, Tensor, module};
 
+use libellus_kernels::masked_softmax;
+
 use crate::trace;
 
 /// How [`attention`] departs from every query seeing every key.
@@ -110,7 +112,7 @@ fn with_dropout(
     for hidden in hidden.into_iter().flatten() {
         scores = scores.mask_fill(hidden, f32::NEG_INFINITY);
     }
-    let weights = softmax(scores);
+    let weights = masked_softmax(scores);
 
     let kept = 1.0 - options.dropout;
     let drop = Tensor::<4>::random(weights.dims(), Distribution::Bernoulli(kept), &device);
@@ -134,16 +136,7 @@ fn single_query(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, options: &At
         let mask = mask.clone().expand([batch, heads, 1, keys]).reshape([batch, groups, sharing, keys]);
         scores = scores.mask_fill(mask, f32::NEG_INFINITY);
     }
-    softmax(scores).matmul(value).reshape([batch, heads, 1, value_width])
-}
-
-/// The softmax over the last dimension, with zeros where all scores are negative infinity.
-fn softmax(scores: Tensor<4>) -> Tensor<4> {
-    // Kept finite, so that the scores of a query that sees nothing give weights of zero rather than NaN.
-    let largest = scores.clone().max_dim(3).clamp_min(f32::MIN).detach();
-    let weights = (scores - largest).exp();
-    let total = weights.clone().sum_dim(3).clamp_min(f32::MIN_POSITIVE);
-    weights / total
+    masked_softmax(scores).matmul(value).reshape([batch, heads, 1, value_width])
 }
 
 /// True where key `s` is hidden from query `t` because it comes later: `[1, 1, T, S]`.

@@ -2,7 +2,7 @@
 //!
 //! Ioffe and Szegedy 2015, *Batch Normalization*, arXiv:1502.03167, algorithms 1 and 2. Reference: `torch.nn.BatchNorm2d`.
 //!
-//! burn's layer normalises in the same way, and its operation is used here, but it feeds the *biased* variance of the
+//! burn's layer normalises in the same way, but on a CPU several times as slowly, and it feeds the *biased* variance of the
 //! batch to the running variance, where the paper (algorithm 2, step 10) and PyTorch use the unbiased one,
 //! `n / (n - 1)` times as large: with few values in a channel, as in the last stage of a ResNet on small images, the
 //! two differ by several percent. See also [`RunningStatistic`].
@@ -14,8 +14,8 @@
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Flag, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
-use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::{batch_norm, batch_norm_train};
 
 use crate::{RunningStatistic, trace};
 

@@ -1,11 +1,12 @@
 //! Normalisations of each vector on its own.
 //!
-//! The same as burn's layers, which can't be looked on from outside (see [`trace`](crate::trace)).
+//! The same as burn's layers, which can't be looked on from outside (see [`trace`](crate::trace)) and are slower in training.
 
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, module};
+use burn::tensor::{Device, Tensor};
+use libellus_kernels as kernels;
 
 use crate::trace;
 
@@ -36,7 +37,7 @@ impl LayerNorm {
         check_width("layer norm", shape[D - 1], &self.gamma);
         trace::layer("LayerNorm", &self.gamma, input, shape, 0, |input| {
             let beta = self.beta.as_ref().map(|beta| beta.val());
-            module::layer_norm(input, self.gamma.val(), beta, self.epsilon)
+            kernels::layer_norm(input, self.gamma.val(), beta, self.epsilon)
         })
     }
 }
@@ -89,8 +90,7 @@ impl RmsNorm {
         let shape = input.dims();
         check_width("RMS norm", shape[D - 1], &self.gamma);
         trace::layer("RmsNorm", &self.gamma, input, shape, 0, |input| {
-            let rms = (input.clone().square().mean_dim(D - 1) + self.epsilon).sqrt();
-            input / rms * self.gamma.val().unsqueeze()
+            kernels::rms_norm(input, self.gamma.val(), self.epsilon)
         })
     }
 }

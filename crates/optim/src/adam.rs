@@ -10,6 +10,7 @@
 
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::{AdamAverages, AdamStep, adam_step};
 use serde::{Deserialize, Serialize};
 
 use crate::decay::WeightDecay;
@@ -121,38 +122,35 @@ impl Optimizer for Adam {
         grad: Tensor<D>,
         state: Option<AdamState<D>>,
     ) -> (Tensor<D>, Option<AdamState<D>>) {
-        let [beta1, beta2] = self.betas;
         let device = grad.device();
-        let (tensor, grad) = match self.coupling {
-            Coupling::Coupled => {
-                let grad = self.decay.add_to(grad, &tensor);
-                (tensor, grad)
+        let zeros = || Tensor::zeros_like(&grad);
+        let (step, averages) = match state {
+            Some(AdamState { step, first, second, largest }) => {
+                let largest = self.amsgrad.then(|| largest.map_or_else(zeros, |largest| largest.on(&device)));
+                (step + 1, AdamAverages { first: first.on(&device), second: second.on(&device), largest })
             }
-            Coupling::Decoupled => (self.decay.shrink(tensor, lr), grad),
+            None => {
+                let largest = self.amsgrad.then(zeros);
+                (1, AdamAverages { first: zeros(), second: zeros(), largest })
+            }
         };
-
-        let new_first = grad.clone().mul_scalar(1.0 - beta1);
-        let new_second = grad.square().mul_scalar(1.0 - beta2);
-        let (step, first, second, largest) = match state {
-            Some(AdamState { step, first, second, largest }) => (
-                step + 1,
-                first.on(&device).mul_scalar(beta1) + new_first,
-                second.on(&device).mul_scalar(beta2) + new_second,
-                largest.map(|largest| largest.on(&device)),
-            ),
-            None => (1, new_first, new_second, None),
-        };
-        let largest = self.amsgrad.then(|| match largest {
-            Some(largest) => largest.max_pair(second.clone()),
-            None => second.clone(),
-        });
 
         // The corrections are folded into two scalars, in f64: for small t, `1 - β2^t` has few digits left in f32.
         let time = i32::try_from(step).unwrap_or(i32::MAX);
-        let correction1 = 1.0 - beta1.powi(time);
-        let correction2 = (1.0 - beta2.powi(time)).sqrt();
-        let scale = largest.as_ref().unwrap_or(&second).clone().sqrt().add_scalar(self.eps * correction2);
-        let update = first.clone().div(scale).mul_scalar(lr * correction2 / correction1);
+        let [correction1, correction2] = self.betas.map(|beta| 1.0 - beta.powi(time));
+        let rate = self.decay.of_rank::<D>();
+        let (shrink, decay) = match self.coupling {
+            Coupling::Coupled => (1.0, rate),
+            Coupling::Decoupled => (1.0 - lr * rate, 0.0),
+        };
+        let constants = AdamStep {
+            betas: self.betas,
+            shrink,
+            decay,
+            size: lr * correction2.sqrt() / correction1,
+            eps: self.eps * correction2.sqrt(),
+        };
+        let (tensor, AdamAverages { first, second, largest }) = adam_step(tensor, grad, averages, constants);
 
         let state = AdamState {
             step,
@@ -160,7 +158,7 @@ impl Optimizer for Adam {
             second: Slot::Live(second),
             largest: largest.map(Slot::Live),
         };
-        (tensor - update, Some(state))
+        (tensor, Some(state))
     }
 
     fn to_device<const D: usize>(state: AdamState<D>, device: &Device) -> AdamState<D> {

@@ -8,6 +8,7 @@
 
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::{SgdDirection, SgdStep, sgd_step};
 use serde::{Deserialize, Serialize};
 
 use crate::decay::WeightDecay;
@@ -69,20 +70,19 @@ impl Optimizer for Sgd {
         state: Option<SgdState<D>>,
     ) -> (Tensor<D>, Option<SgdState<D>>) {
         let SgdConfig { momentum, dampening, nesterov, .. } = self.config;
-        let grad = self.decay.add_to(grad, &tensor);
-        if momentum == 0.0 {
-            return (tensor - grad.mul_scalar(lr), None);
-        }
+        let direction = if nesterov { SgdDirection::LookAhead } else { SgdDirection::Velocity };
+        let mut step = SgdStep { lr, decay: self.decay.of_rank::<D>(), momentum, dampening, direction };
         let velocity = match state {
-            Some(state) => {
-                state.velocity.on(&grad.device()).mul_scalar(momentum)
-                    + grad.clone().mul_scalar(1.0 - dampening)
+            _ if momentum == 0.0 => None,
+            Some(state) => Some(state.velocity.on(&grad.device())),
+            None => {
+                // The first gradient becomes the velocity undampened.
+                step.dampening = 0.0;
+                Some(Tensor::zeros_like(&grad))
             }
-            None => grad.clone(),
         };
-        let direction =
-            if nesterov { grad + velocity.clone().mul_scalar(momentum) } else { velocity.clone() };
-        (tensor - direction.mul_scalar(lr), Some(SgdState { velocity: Slot::Live(velocity) }))
+        let (tensor, velocity) = sgd_step(tensor, grad, velocity, step);
+        (tensor, velocity.map(|velocity| SgdState { velocity: Slot::Live(velocity) }))
     }
 
     fn to_device<const D: usize>(state: SgdState<D>, device: &Device) -> SgdState<D> {

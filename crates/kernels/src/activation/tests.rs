@@ -1,9 +1,10 @@
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use libellus_backend::testing::{assert_close, device, read};
 use proptest::prelude::*;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
 use super::{Function, apply, composed};
+use crate::testing::{golden, narrow, numbers, scattered};
 
 const FUNCTIONS: [(Function, &str); 7] = [
     (Function::Gelu, "gelu"),
@@ -14,13 +15,6 @@ const FUNCTIONS: [(Function, &str); 7] = [
     (Function::Tanh, "tanh"),
     (Function::Exp, "exp"),
 ];
-
-/// Numbers without a pattern, from -6 to 6. The first is 0.13: alone at -5.87, burn's GELU would have no digits left.
-fn scattered<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    let len = shape.iter().product::<usize>();
-    let values = (0..len).map(|index| ((index * 7919 + 613) % 1201) as f32 / 100.0 - 6.0).collect();
-    Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
-}
 
 /// The value and the slope of each element.
 fn value_and_slope<const D: usize>(
@@ -33,29 +27,10 @@ fn value_and_slope<const D: usize>(
     (read(output.inner()), read(slope))
 }
 
-fn golden() -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/activations.safetensors");
-    std::fs::read(path).expect("a file of the repository")
-}
-
-fn numbers(file: &SafeTensors<'_>, name: &str) -> TensorData {
-    let view = file.tensor(name).expect("the script wrote it");
-    let bytes = view.data();
-    let values: Vec<f64> = match view.dtype() {
-        Dtype::F64 => bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect(),
-        _ => bytes.as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect(),
-    };
-    TensorData::new(values, view.shape().to_vec())
-}
-
-fn narrow(data: &TensorData) -> TensorData {
-    TensorData::new(data.iter::<f32>().collect::<Vec<_>>(), data.shape())
-}
-
 /// 5e-7 of the largest value: a few roundings of f32. For burn's own, which the other backends run, ten times that.
 #[test]
 fn values_and_slopes_of_torch_in_f64() {
-    let bytes = golden();
+    let bytes = golden("activations");
     let file = SafeTensors::deserialize(&bytes).expect("a valid file");
     let input = narrow(&numbers(&file, "input"));
     let device = device().autodiff();
@@ -72,7 +47,7 @@ fn values_and_slopes_of_torch_in_f64() {
 /// Infinities, NaN, subnormal numbers and 1e30 give what torch gives in f64. Other backends have burn's values.
 #[test]
 fn extremes() {
-    let bytes = golden();
+    let bytes = golden("activations");
     let file = SafeTensors::deserialize(&bytes).expect("a valid file");
     let input = Tensor::<1>::from_data(narrow(&numbers(&file, "extremes")), &device());
     if !super::is_accelerated(&input) {

@@ -1,0 +1,45 @@
+//! The way of an optimiser's step through burn's dispatch.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, backend_extension};
+
+use super::{AdamStep, SgdStep};
+
+/// What a backend has to offer for the fast path.
+#[backend_extension(Flex: cfg(feature = "flex"))]
+#[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "no backend to pass it on to"))]
+pub(crate) trait OptimizerOps: Backend {
+    /// The new parameter, first and second average.
+    fn fused_adam(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The new parameter, first, second and largest second average.
+    fn fused_amsgrad(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        largest: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The new parameter, without a velocity.
+    fn fused_descent(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        step: SgdStep,
+    ) -> FloatTensor<Self>;
+
+    /// The new parameter and velocity.
+    fn fused_momentum(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        velocity: FloatTensor<Self>,
+        step: SgdStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}

@@ -1,0 +1,73 @@
+//! What the tests of this crate have in common.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use libellus_backend::testing::read;
+use safetensors::{Dtype, SafeTensors};
+
+/// Numbers without a pattern, from -6 to 6. The first is 0.13: alone at -5.87, burn's GELU would have no digits left.
+pub(crate) fn scattered<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let len = shape.iter().product::<usize>();
+    let values = (0..len).map(|index| ((index * 7919 + 613) % 1201) as f32 / 100.0 - 6.0).collect();
+    Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
+}
+
+/// The bytes of `tests/golden/<name>.safetensors`.
+pub(crate) fn golden(name: &str) -> Vec<u8> {
+    let path = format!("{}/tests/golden/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(path).expect("a file of the repository")
+}
+
+/// A tensor of a golden file, in 64-bit floats.
+pub(crate) fn numbers(file: &SafeTensors<'_>, name: &str) -> TensorData {
+    let view = file.tensor(name).expect("the script wrote it");
+    let bytes = view.data();
+    let values: Vec<f64> = match view.dtype() {
+        Dtype::F64 => bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect(),
+        _ => bytes.as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect(),
+    };
+    TensorData::new(values, view.shape().to_vec())
+}
+
+/// The same in 32-bit floats.
+pub(crate) fn narrow(data: &TensorData) -> TensorData {
+    TensorData::new(data.iter::<f32>().collect::<Vec<_>>(), data.shape())
+}
+
+/// What an operation gives: its value, and its gradients for outputs of different weight.
+pub(crate) struct Results {
+    pub(crate) value: TensorData,
+    pub(crate) gradient: TensorData,
+    /// Of further inputs.
+    pub(crate) others: Vec<TensorData>,
+}
+
+/// Runs `operation` forward and backward on copies of the inputs, where the loss is the sum of the output times `weight`.
+pub(crate) fn results<const D: usize, const N: usize>(
+    input: &Tensor<D>,
+    others: [&Tensor<1>; N],
+    weight: &Tensor<D>,
+    operation: impl FnOnce(Tensor<D>, [Tensor<1>; N]) -> Tensor<D>,
+) -> Results {
+    let input = input.clone().detach().require_grad();
+    let others = others.map(|other| other.clone().detach().require_grad());
+    let output = operation(input.clone(), others.clone());
+    let gradients = (output.clone() * weight.clone()).sum().backward();
+    Results {
+        value: read(output.inner()),
+        gradient: read(input.grad(&gradients).expect("the input takes part")),
+        others: others
+            .iter()
+            .map(|other| read(other.grad(&gradients).expect("every input takes part")))
+            .collect(),
+    }
+}
+
+/// Asserts that every value of `actual` is within `tolerance` of its counterpart: for gradients that cancel, whose error
+/// is that of their terms.
+#[track_caller]
+pub(crate) fn assert_within(actual: &TensorData, expected: &TensorData, tolerance: f64) {
+    assert_eq!(actual.shape(), expected.shape());
+    for (index, (actual, expected)) in actual.iter::<f64>().zip(expected.iter::<f64>()).enumerate() {
+        assert!((actual - expected).abs() <= tolerance, "element {index} is {actual} instead of {expected}");
+    }
+}
