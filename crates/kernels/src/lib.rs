@@ -24,19 +24,25 @@ mod device;
 mod elementwise;
 #[cfg(feature = "flex")]
 mod lanes;
+mod lstm;
 #[cfg(feature = "flex")]
 mod memory;
 mod norm;
 mod optimizer;
 #[cfg(feature = "flex")]
+mod product;
+#[cfg(feature = "flex")]
 mod scalar;
 mod softmax;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "flex")]
+mod vector;
 
 pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
 pub use allocator::keep_freed_memory;
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
+pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};
 pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};
 pub use softmax::{log_softmax, masked_softmax, softmax};

@@ -3,10 +3,10 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::activation::{sigmoid, tanh};
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::{sigmoid, tanh};
 
-use super::layer::{Run, Stack, gate, run};
+use super::layer::{Run, Stack, gate, run, step_by_step};
 use super::{RecurrentLayer, RecurrentWeights, RnnOutput};
 
 /// Gated recurrent unit: gates `r`, `z`, `n`, with the reset gate behind the product, `n = tanh(W x + r (U h + b))`.
@@ -40,12 +40,15 @@ impl Gru {
     /// If the sequence has no steps, or a shape is another than the configuration's.
     pub fn forward(&self, input: Tensor<3>, hidden: Option<Tensor<3>>) -> RnnOutput {
         let state = hidden.map(|hidden| [hidden]);
-        let Run { output, state: [hidden] } = run(&self.layers, &self.dropout, input, state, &step);
+        let Run { output, state: [hidden] } =
+            run(&self.layers, &self.dropout, input, state, &|weights, input, [hidden]| {
+                step_by_step(weights.projected(input), hidden, |input, hidden| step(weights, input, hidden))
+            });
         RnnOutput { output, hidden }
     }
 }
 
-fn step(weights: &RecurrentWeights, input: Tensor<2>, [hidden]: [Tensor<2>; 1]) -> [Tensor<2>; 1] {
+fn step(weights: &RecurrentWeights, input: Tensor<2>, hidden: Tensor<2>) -> Tensor<2> {
     let d_hidden = hidden.dims()[1];
     let recurrent = weights.recurrent(hidden.clone());
     let gates = |index| [&input, &recurrent].map(|gates| gate(gates, index, d_hidden));
@@ -56,7 +59,7 @@ fn step(weights: &RecurrentWeights, input: Tensor<2>, [hidden]: [Tensor<2>; 1]) 
     let [from_input, from_state] = gates(2);
     let new = tanh(from_input + reset * from_state);
     // (1 - z) n + z h
-    [new.clone() + update * (hidden - new)]
+    new.clone() + update * (hidden - new)
 }
 
 /// Configuration of [`Gru`].

@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, Initializer};
 use burn::tensor::{Device, Tensor, module};
+use libellus_kernels::unbind;
 
 use crate::trace;
 
@@ -66,9 +67,10 @@ impl Stack {
     }
 }
 
-/// One step of a cell: from the weights, the projected input `[B, G D]` and the state before to the state after. A state
-/// is `S` vectors `[B, D]`, the first of which is put out.
-pub(super) type Step<const S: usize> = dyn Fn(&RecurrentWeights, Tensor<2>, [Tensor<2>; S]) -> [Tensor<2>; S];
+/// All steps of a cell: from the weights, the input `[T, B, I]` and the first state to the output of each step `[T, B, D]` and
+/// the last state. A state is `S` vectors `[B, D]`.
+pub(super) type Steps<const S: usize> =
+    dyn Fn(&RecurrentWeights, Tensor<3>, [Tensor<2>; S]) -> (Tensor<3>, [Tensor<2>; S]);
 
 /// What a stack puts out.
 pub(super) struct Run<const S: usize> {
@@ -84,7 +86,7 @@ pub(super) fn run<const S: usize>(
     dropout: &Dropout,
     input: Tensor<3>,
     state: Option<[Tensor<3>; S]>,
-    step: &Step<S>,
+    steps_of: &Steps<S>,
 ) -> Run<S> {
     let [batch, steps, d_input] = input.dims();
     let directions = layers.iter().map(|layer| 1 + usize::from(layer.reverse.is_some())).sum::<usize>();
@@ -117,7 +119,7 @@ pub(super) fn run<const S: usize>(
             [(Some(&layer.forward), Order::Forward), (layer.reverse.as_ref(), Order::Reverse)]
         {
             let Some(weights) = weights else { continue };
-            let (output, state) = weights.run(sequence.clone(), first(last.len()), order, step);
+            let (output, state) = weights.run(sequence.clone(), first(last.len()), order, steps_of);
             outputs.push(output);
             last.push(state);
         }
@@ -145,7 +147,7 @@ impl RecurrentWeights {
         sequence: Tensor<3>,
         state: [Tensor<2>; S],
         order: Order,
-        step: &Step<S>,
+        steps_of: &Steps<S>,
     ) -> (Tensor<3>, [Tensor<2>; S]) {
         let [steps, batch, d_input] = sequence.dims();
         let [d_hidden, wide] = self.weight_hh.lazy_shape().dims();
@@ -158,25 +160,21 @@ impl RecurrentWeights {
             [steps, batch, d_hidden],
             macs,
             |sequence| {
-                let bias = self.bias_ih.as_ref().map(|bias| bias.val());
-                let projected = unbind(module::linear(sequence, self.weight_ih.val(), bias));
-                let mut outputs = Vec::with_capacity(steps);
-                let mut advance = |input: Tensor<2>| {
-                    let before = std::mem::replace(&mut state, std::array::from_fn(|_| input.clone()));
-                    state = step(self, input, before);
-                    outputs.push(state[0].clone());
+                let turned = |sequence: Tensor<3>| match order {
+                    Order::Forward => sequence,
+                    Order::Reverse => sequence.flip([0]),
                 };
-                match order {
-                    Order::Forward => projected.into_iter().for_each(&mut advance),
-                    Order::Reverse => projected.into_iter().rev().for_each(&mut advance),
-                }
-                if order == Order::Reverse {
-                    outputs.reverse();
-                }
-                Tensor::stack(outputs, 0)
+                let output;
+                (output, state) = steps_of(self, turned(sequence), state.clone());
+                turned(output)
             },
         );
         (output, state)
+    }
+
+    /// What the input contributes to all gates of all steps: `[T, B, I]` to `[T, B, G D]`.
+    pub(super) fn projected(&self, sequence: Tensor<3>) -> Tensor<3> {
+        module::linear(sequence, self.weight_ih.val(), self.bias_ih.as_ref().map(|bias| bias.val()))
     }
 
     /// What the state before contributes to all gates: `[B, D]` to `[B, G D]`.
@@ -185,21 +183,18 @@ impl RecurrentWeights {
     }
 }
 
-/// `[T, B, D]` as `T` matrices `[B, D]`, by halving: see the module's documentation.
-fn unbind(sequence: Tensor<3>) -> Vec<Tensor<2>> {
-    fn halve(sequence: Tensor<3>, steps: &mut Vec<Tensor<2>>) {
-        match sequence.dims()[0] {
-            1 => steps.push(sequence.squeeze_dim(0)),
-            count => {
-                let half = count / 2;
-                halve(sequence.clone().narrow(0, 0, half), steps);
-                halve(sequence.narrow(0, half, count - half), steps);
-            }
-        }
+/// One step after the other; `step` goes from the projected input `[B, G D]` and the state before to the state after.
+pub(super) fn step_by_step(
+    projected: Tensor<3>,
+    mut state: Tensor<2>,
+    step: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<2>,
+) -> (Tensor<3>, [Tensor<2>; 1]) {
+    let mut outputs = Vec::with_capacity(projected.dims()[0]);
+    for input in unbind(projected) {
+        state = step(input, state);
+        outputs.push(state.clone());
     }
-    let mut steps = Vec::with_capacity(sequence.dims()[0]);
-    halve(sequence, &mut steps);
-    steps
+    (Tensor::stack(outputs, 0), [state])
 }
 
 /// Gate `index` of gates side by side, `[B, G D]` to `[B, D]`.

@@ -3,10 +3,10 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::activation::{sigmoid, tanh};
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::{LstmSequence, lstm};
 
-use super::layer::{Run, Stack, gate, run};
+use super::layer::{Run, Stack, run};
 use super::{RecurrentLayer, RecurrentWeights};
 
 /// Long short-term memory, with a forget gate (Gers et al. 2000) and without peepholes: gates `i`, `f`, `g`, `o`.
@@ -57,17 +57,23 @@ impl Lstm {
     /// If the sequence has no steps, or a shape is another than the configuration's.
     pub fn forward(&self, input: Tensor<3>, state: Option<LstmState>) -> LstmOutput {
         let state = state.map(|state| [state.hidden, state.cell]);
-        let Run { output, state: [hidden, cell] } = run(&self.layers, &self.dropout, input, state, &step);
+        let Run { output, state: [hidden, cell] } = run(&self.layers, &self.dropout, input, state, &steps);
         LstmOutput { output, state: LstmState { hidden, cell } }
     }
 }
 
-fn step(weights: &RecurrentWeights, input: Tensor<2>, [hidden, cell]: [Tensor<2>; 2]) -> [Tensor<2>; 2] {
-    let d_hidden = hidden.dims()[1];
-    let gates = input + weights.recurrent(hidden);
-    let open = |index| sigmoid(gate(&gates, index, d_hidden));
-    let cell = open(1) * cell + open(0) * tanh(gate(&gates, 2, d_hidden));
-    [open(3) * tanh(cell.clone()), cell]
+fn steps(
+    weights: &RecurrentWeights,
+    input: Tensor<3>,
+    [hidden, cell]: [Tensor<2>; 2],
+) -> (Tensor<3>, [Tensor<2>; 2]) {
+    let projected = match &weights.bias_hh {
+        Some(bias) => weights.projected(input) + bias.val().unsqueeze(),
+        None => weights.projected(input),
+    };
+    let LstmSequence { hidden: output, cell } = lstm(projected, weights.weight_hh.val(), hidden, cell);
+    let hidden = output.clone().narrow(0, output.dims()[0] - 1, 1).squeeze_dim(0);
+    (output, [hidden, cell])
 }
 
 /// Configuration of [`Lstm`].

@@ -7,8 +7,7 @@
 //!
 //! burn's layers hold one linear layer per gate, where PyTorch packs all gates of a layer, have one layer and at most (for
 //! the LSTM) two directions, and no dropout. Here the input is projected once for the whole sequence, and a step costs one
-//! product. In training, the sequence is taken apart by repeated halving: the gradient of cutting `T` slices from one
-//! tensor costs `T` times the whole, that of halving `log2(T)` times.
+//! product. The LSTM's steps are a [kernel](libellus_kernels::lstm()).
 //!
 //! *Differences* to PyTorch: batch first only, no packed sequences of different lengths, no projected LSTM; the matrices
 //! are held as `[I, G D]`, the transposes of PyTorch's.

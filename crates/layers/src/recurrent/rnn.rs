@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 use super::RecurrentLayer;
-use super::layer::{Run, Stack, run};
+use super::layer::{Run, Stack, run, step_by_step};
 
 /// A plain recurrent network: `h' = tanh(W x + U h + b)`, or with a rectifier.
 ///
@@ -69,7 +69,8 @@ impl Rnn {
         let state = hidden.map(|hidden| [hidden]);
         let Run { output, state: [hidden] } =
             run(&self.layers, &self.dropout, input, state, &move |weights, input, [hidden]| {
-                [nonlinearity(input + weights.recurrent(hidden))]
+                let step = |input, hidden| nonlinearity(input + weights.recurrent(hidden));
+                step_by_step(weights.projected(input), hidden, step)
             });
         RnnOutput { output, hidden }
     }
