@@ -17,6 +17,7 @@
 //! A gradient of a gradient isn't available, as nowhere in burn 0.22.
 
 mod activation;
+mod attention;
 mod batch_norm;
 mod device;
 #[cfg(feature = "flex")]
@@ -34,6 +35,7 @@ mod softmax;
 mod testing;
 
 pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
+pub use attention::{Causal, attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use norm::{layer_norm, rms_norm};
 pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};
