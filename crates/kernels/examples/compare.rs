@@ -8,10 +8,12 @@
 
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
+use std::cell::RefCell;
 use std::time::Instant;
 
+use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor, activation, module};
-use libellus_kernels as kernels;
+use libellus_kernels::{self as kernels, AdamAverages, AdamStep, Causal};
 
 const TURNS: usize = 15;
 
@@ -39,6 +41,14 @@ fn main() {
     compare("rms_norm", [8, 256, 768], [rms_norm, burn_rms_norm], &only);
     compare("batch_norm_train", [32, 64, 56, 56], [batch_norm_train, burn_batch_norm_train], &only);
     compare("batch_norm", [32, 64, 56, 56], [batch_norm, burn_batch_norm], &only);
+    let full: Pair<4> = [|x| attend(x, Causal::No), |x| burn_attend(x, Causal::No)];
+    compare("attention", [8, 12, 256, 64], full, &only);
+    let causal: Pair<4> = [|x| attend(x, Causal::Yes), |x| burn_attend(x, Causal::Yes)];
+    compare("causal_attention", [8, 12, 256, 64], causal, &only);
+    compare("causal_attention", [1, 12, 2048, 64], causal, &only);
+    if "adam_step".contains(&only) {
+        adam();
+    }
 }
 
 fn layer_norm(x: Tensor<3>) -> Tensor<3> {
@@ -82,6 +92,44 @@ fn burn_batch_norm(x: Tensor<4>) -> Tensor<4> {
     module::batch_norm(x, gamma, beta, mean.detach(), variance.detach(), 1e-5)
 }
 
+/// Every token asks, answers and is looked at with the same vector.
+fn attend(x: Tensor<4>, causal: Causal) -> Tensor<4> {
+    kernels::attention(x.clone(), x.clone(), x, None, 0.125, causal)
+}
+
+fn burn_attend(x: Tensor<4>, causal: Causal) -> Tensor<4> {
+    let options = AttentionModuleOptions { scale: None, softcap: None, is_causal: causal == Causal::Yes };
+    module::attention(x.clone(), x.clone(), x, None, None, options)
+}
+
+/// Steps of AdamW on as many parameters as a ResNet-50 has.
+fn adam() {
+    let step = AdamStep { betas: [0.9, 0.999], shrink: 0.99999, decay: 0.0, size: 1e-3, eps: 1e-8 };
+    let ours = |(parameter, averages), gradient| kernels::adam_step(parameter, gradient, averages, step);
+    let burn = |(parameter, averages): (Tensor<2>, AdamAverages<2>), gradient: Tensor<2>| {
+        let [beta1, beta2] = step.betas;
+        let first = averages.first * beta1 + gradient.clone() * (1.0 - beta1);
+        let second = averages.second * beta2 + gradient.square() * (1.0 - beta2);
+        let update = first.clone() / (second.clone().sqrt() + step.eps) * step.size;
+        (parameter * step.shrink - update, AdamAverages { first, second, largest: None })
+    };
+    let shape = [5_000, 5_040];
+    let device = libellus_backend::testing::device();
+    let gradient = Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    let zeros = || Tensor::zeros(shape, &device);
+    let start =
+        || Some((gradient.clone() * 0.1, AdamAverages { first: zeros(), second: zeros(), largest: None }));
+    let states = [RefCell::new(start()), RefCell::new(start())];
+    let turn = |index: usize, update: &dyn Fn(State, Tensor<2>) -> State| {
+        let state = states[index].take().expect("put back below");
+        *states[index].borrow_mut() = Some(update(state, gradient.clone()));
+    };
+    print("adam_step/5000x5040", [&|| turn(0, &ours), &|| turn(1, &burn)]);
+}
+
+/// A parameter with what Adam remembers of it.
+type State = (Tensor<2>, AdamAverages<2>);
+
 /// Parameters of a norm for each index of dimension `dim`.
 fn scale_and_shift<const D: usize>(x: &Tensor<D>, dim: usize) -> [Tensor<1>; 2] {
     let (size, device) = (x.dims()[dim], x.device());
@@ -106,15 +154,20 @@ fn compare<const D: usize>(name: &str, shape: [usize; D], pair: Pair<D>, only: &
     report(&format!("{name} + backward"), backward, shape, &device.autodiff());
 }
 
-/// Runs the two in turns and prints a line.
+/// The two on a random input.
 fn report<const D: usize>(name: &str, pair: [impl Fn(Tensor<D>); 2], shape: [usize; D], device: &Device) {
     let input = Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), device);
+    let [ours, burn] = &pair;
+    print(name, [&|| ours(input.clone()), &|| burn(input.clone())]);
+}
+
+/// Runs the two in turns and prints a line.
+fn print(name: &str, pair: [&dyn Fn(); 2]) {
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..TURNS {
         for (run, times) in pair.iter().zip(&mut times) {
-            let input = input.clone();
             let start = Instant::now();
-            run(input);
+            run();
             times.push(start.elapsed().as_secs_f64() * 1e3);
         }
     }

@@ -18,6 +18,7 @@
 
 mod activation;
 mod allocator;
+mod attention;
 mod batch_norm;
 mod device;
 #[cfg(feature = "flex")]
@@ -41,6 +42,7 @@ mod vector;
 
 pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
 pub use allocator::keep_freed_memory;
+pub use attention::{Causal, attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};

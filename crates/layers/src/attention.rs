@@ -4,17 +4,15 @@
 //! `torch.nn.functional.scaled_dot_product_attention`.
 //! Shapes: `B` batch, `H` heads, `G` heads of keys and values, `T` queries, `S` keys, `D` width of a head.
 //!
-//! burn's fused function does the work where it can. It lacks grouped queries and dropout, which are added here. A single
-//! query, as in generating with a cache, is computed here too: burn-flex's fused function copies all keys and values
-//! before it starts, which costs several times as much as the attention itself.
+//! [`libellus_kernels::attention`] does the work, but with dropout, which needs all weights at once, and with a single query,
+//! as in generating with a cache: keys and values are read once there, and blocks of queries have no use.
 //!
 //! *Differences* to PyTorch: a mask says what is hidden rather than what is seen, causality is aligned to the last key
 //! (so that queries which follow a cache see all of it), and a query that sees nothing yields zeros instead of NaN.
 
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Distribution, Int, Tensor, module};
-
-use libellus_kernels::masked_softmax;
+use burn::tensor::{Bool, Distribution, Int, Tensor};
+pub use libellus_kernels::Causal;
+use libellus_kernels::{self as kernels, masked_softmax, repeat_heads};
 
 use crate::trace;
 
@@ -29,16 +27,6 @@ pub struct AttentionOptions {
     pub mask: Option<Tensor<4, Bool>>,
     /// Probability of an attention weight being dropped under autodiff, in `[0, 1)`.
     pub dropout: f64,
-}
-
-/// Whether queries see the keys behind them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Causal {
-    /// Every key is seen.
-    #[default]
-    No,
-    /// Query `t` of `T` sees keys up to `t + S - T` of `S`.
-    Yes,
 }
 
 /// `softmax(Q Kᵀ scale) V` for each head, over the keys that a query may see.
@@ -69,31 +57,13 @@ pub fn attention(
     if queries == 1 && !drops {
         return single_query(query, key, value, options);
     }
-    let [key, value] = [key, value].map(|x| repeat_heads(x, heads / groups));
-    let mask = options.mask.clone().map(|mask| mask.expand([batch, heads, queries, keys]));
     if drops {
+        let [key, value] = [key, value].map(|x| repeat_heads(x, heads / groups));
+        let mask = options.mask.clone().map(|mask| mask.expand([batch, heads, queries, keys]));
         return with_dropout(query, key, value, mask, options);
     }
-    let fused = AttentionModuleOptions {
-        scale: options.scale,
-        softcap: None,
-        is_causal: options.causal == Causal::Yes,
-    };
-    module::attention(query, key, value, mask, None, fused)
-}
-
-/// `[B, G, S, D]` as `[B, G repeats, S, D]`, each head standing next to its copies.
-fn repeat_heads(heads: Tensor<4>, repeats: usize) -> Tensor<4> {
-    if repeats == 1 {
-        return heads;
-    }
-    let [batch, groups, keys, width] = heads.dims();
-    heads.unsqueeze_dim::<5>(2).expand([batch, groups, repeats, keys, width]).reshape([
-        batch,
-        groups * repeats,
-        keys,
-        width,
-    ])
+    let scale = options.scale.unwrap_or_else(|| 1.0 / (width as f64).sqrt());
+    kernels::attention(query, key, value, options.mask.clone(), scale, options.causal)
 }
 
 fn with_dropout(

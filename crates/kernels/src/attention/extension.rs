@@ -1,0 +1,94 @@
+//! The way of attention through burn's dispatch, and its place in the graph of gradients.
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, backend_extension};
+
+use super::{Causal, Mask};
+
+/// What a backend has to offer for the fast path.
+#[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
+#[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "no backend to pass it on to"))]
+pub(crate) trait AttentionOps: Backend {
+    /// See [`attention`](super::attention()).
+    fn attention_by_blocks(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        #[extension_type] mask: Mask<Self>,
+        scale: f64,
+        causal: Causal,
+    ) -> FloatTensor<Self>;
+}
+
+/// The other half, for a backend without autodiff.
+pub(crate) trait AttentionGradient: AttentionOps {
+    /// The gradients of query, key and value from that of the output.
+    fn attention_gradients(
+        parts: [FloatTensor<Self>; 3],
+        mask: Mask<Self>,
+        scale: f64,
+        causal: Causal,
+        gradient: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3];
+}
+
+#[derive(Debug)]
+struct AttentionBackward;
+
+#[derive(Debug, Clone)]
+struct State<B: Backend> {
+    parts: [NodeId; 3],
+    mask: Mask<B>,
+    scale: f64,
+    causal: Causal,
+}
+
+impl<B: Backend + AttentionGradient> Backward<B, 3> for AttentionBackward {
+    type State = State<B>;
+
+    fn backward(self, ops: Ops<State<B>, 3>, gradients: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let State { parts, mask, scale, causal } = ops.state;
+        let parts = parts.map(|node| checkpointer.retrieve_node_output(node));
+        let gradient = gradients.consume::<B>(&ops.node);
+        let parts = B::attention_gradients(parts, mask, scale, causal, gradient);
+        for (parent, gradient) in ops.parents.into_iter().zip(parts) {
+            if let Some(parent) = parent {
+                gradients.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: Backend + AttentionGradient, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
+    fn attention_by_blocks(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        mask: Mask<Self>,
+        scale: f64,
+        causal: Causal,
+    ) -> FloatTensor<Self> {
+        let mask = match mask {
+            Mask::Nothing => Mask::Nothing,
+            Mask::Hidden(hidden) => Mask::Hidden(hidden),
+        };
+        let parents = [query.node(), key.node(), value.node()];
+        match Backward::<B, 3>::prepare::<C>(AttentionBackward, parents).compute_bound().stateful() {
+            OpsKind::UnTracked(prepared) => {
+                let [query, key, value] = [query, key, value].map(|x| x.into_primitive());
+                prepared.finish(B::attention_by_blocks(query, key, value, mask, scale, causal))
+            }
+            OpsKind::Tracked(mut prepared) => {
+                let parts = [&query, &key, &value].map(|part| prepared.checkpoint(part));
+                let [query, key, value] = [query, key, value].map(|x| x.into_primitive());
+                let output = B::attention_by_blocks(query, key, value, mask.clone(), scale, causal);
+                prepared.finish(State { parts, mask, scale, causal }, output)
+            }
+        }
+    }
+}
