@@ -17,6 +17,7 @@
 //! A gradient of a gradient isn't available, as nowhere in burn 0.22.
 
 mod activation;
+mod convolution;
 mod device;
 #[cfg(feature = "flex")]
 mod elementwise;
@@ -24,3 +25,4 @@ mod elementwise;
 mod scalar;
 
 pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
+pub use convolution::conv2d;

@@ -1,0 +1,194 @@
+//! The one matrix product under every convolution: a tile of the result stays in registers over the whole sum.
+
+use macerator::{Simd, VFma};
+
+use super::vector::{Floats, LINE, Line, lanes, load, multiply_add, splat, store};
+
+/// Columns of a strip of the right factor.
+pub(super) const STRIP: usize = 32;
+
+/// The most rows that a tile can have, whatever the registers.
+pub(super) const TILE: usize = 14;
+
+/// A row of a strip.
+pub(super) type StripRow = [f32; STRIP];
+
+/// Rows of the left factor: blocks of 16 steps of the sum, in each block the 16 numbers of one row after those of the row before.
+#[derive(Clone, Copy)]
+pub(super) struct Left<'a> {
+    /// From the first row on.
+    pub(super) lines: &'a [Line],
+    /// Lines from a block to the next.
+    pub(super) block: usize,
+}
+
+/// The most rows of a tile with these registers.
+#[inline(always)]
+pub(super) fn most_rows<S: Simd>() -> usize {
+    match lanes::<S>() {
+        16 => TILE,
+        _ => 6,
+    }
+}
+
+/// `n` in the fewest pieces of nearly equal size, none above `most`: the start and the length of each.
+#[inline(always)]
+pub(super) fn pieces(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = n.div_ceil(most);
+    (0..count).map(move |piece| {
+        let start = n * piece / count;
+        (start, n * (piece + 1) / count - start)
+    })
+}
+
+/// What a sum starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    Zero,
+    /// The numbers that the tile has already.
+    Tile,
+}
+
+/// The product of the first rows of `left` and a strip; `tile` says how many.
+///
+/// # Panics
+/// If the tile has more than [`most_rows`] or the left factor is shorter than the strip.
+#[inline(always)]
+pub(super) fn product<S: Simd>(left: Left<'_>, strip: &[StripRow], start: Start, tile: &mut [StripRow]) {
+    macro_rules! tiles {
+        ($vectors:literal: $($count:literal)*) => {
+            for column in (0..STRIP).step_by($vectors * lanes::<S>()) {
+                match tile.len() {
+                    $($count => sums::<S, $count, $vectors>(left, strip, column, start, tile),)*
+                    rows => unreachable!("a tile of {rows} rows"),
+                }
+            }
+        };
+    }
+    // As many as there are registers: 28, 12 or 24 sums, the right factor's vectors and one number of the left.
+    match (lanes::<S>(), f32::is_accelerated::<S>()) {
+        (16, _) => tiles!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        (4, true) => tiles!(4: 1 2 3 4 5 6),
+        _ => tiles!(2: 1 2 3 4 5 6),
+    }
+}
+
+#[inline(always)]
+fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    left: Left<'_>,
+    strip: &[StripRow],
+    column: usize,
+    start: Start,
+    tile: &mut [StripRow],
+) {
+    let mut sums = [[splat::<S>(0.0); VECTORS]; ROWS];
+    if start == Start::Tile {
+        read::<S, ROWS, VECTORS>(&mut sums, column, tile);
+    }
+    let (blocks, rest) = strip.as_chunks::<LINE>();
+    for (block, strip) in blocks.iter().enumerate() {
+        let rows = rows::<ROWS>(left, block);
+        for step in 0..LINE {
+            add_step(&mut sums, rows, step, &strip[step][column..]);
+        }
+    }
+    if !rest.is_empty() {
+        let rows = rows::<ROWS>(left, blocks.len());
+        for (step, strip) in rest.iter().enumerate() {
+            add_step(&mut sums, rows, step % LINE, &strip[column..]);
+        }
+    }
+    write::<S, ROWS, VECTORS>(&sums, column, tile);
+}
+
+#[inline(always)]
+fn read<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[Floats<S>; VECTORS]; ROWS],
+    column: usize,
+    tile: &[StripRow],
+) {
+    for (row, sums) in tile.iter().zip(sums) {
+        for (vector, sum) in sums.iter_mut().enumerate() {
+            *sum = load(&row[column + vector * lanes::<S>()..]);
+        }
+    }
+}
+
+#[inline(always)]
+fn write<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    sums: &[[Floats<S>; VECTORS]; ROWS],
+    column: usize,
+    tile: &mut [StripRow],
+) {
+    for (row, sums) in tile.iter_mut().zip(sums) {
+        for (vector, sum) in sums.iter().enumerate() {
+            store(&mut row[column + vector * lanes::<S>()..], *sum);
+        }
+    }
+}
+
+#[inline(always)]
+fn rows<'a, const ROWS: usize>(left: Left<'a>, block: usize) -> &'a [Line; ROWS] {
+    left.lines[block * left.block..].first_chunk().expect("the left factor is as deep as the right one")
+}
+
+#[inline(always)]
+fn add_step<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[Floats<S>; VECTORS]; ROWS],
+    rows: &[Line; ROWS],
+    step: usize,
+    strip: &[f32],
+) {
+    let mut right = [splat::<S>(0.0); VECTORS];
+    for (vector, right) in right.iter_mut().enumerate() {
+        *right = load(&strip[vector * lanes::<S>()..]);
+    }
+    for (sums, row) in sums.iter_mut().zip(rows) {
+        let number = splat(row[step]);
+        for (sum, &right) in sums.iter_mut().zip(&right) {
+            *sum = multiply_add(number, right, *sum);
+        }
+    }
+}
+
+/// Adds to `tile` the product of the transpose of `left`, a line for each step of the sum, and a strip.
+#[inline(always)]
+pub(super) fn add_transposed_product<S: Simd>(
+    left: &[Line],
+    strip: &[StripRow],
+    tile: &mut [StripRow; LINE],
+) {
+    match lanes::<S>() {
+        16 => add_transposed_rows::<S, 8, 2>(left, strip, tile),
+        8 => add_transposed_rows::<S, 4, 2>(left, strip, tile),
+        _ => add_transposed_rows::<S, 4, 4>(left, strip, tile),
+    }
+}
+
+#[inline(always)]
+fn add_transposed_rows<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    left: &[Line],
+    strip: &[StripRow],
+    tile: &mut [StripRow; LINE],
+) {
+    for (part, tile) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+        for column in (0..STRIP).step_by(VECTORS * lanes::<S>()) {
+            let mut sums = [[splat::<S>(0.0); VECTORS]; ROWS];
+            read::<S, ROWS, VECTORS>(&mut sums, column, tile);
+            for (line, strip) in left.iter().zip(strip) {
+                let numbers = &line.as_chunks::<ROWS>().0[part];
+                let mut right = [splat::<S>(0.0); VECTORS];
+                for (vector, right) in right.iter_mut().enumerate() {
+                    *right = load(&strip[column + vector * lanes::<S>()..]);
+                }
+                for (sums, &number) in sums.iter_mut().zip(numbers) {
+                    let number = splat(number);
+                    for (sum, &right) in sums.iter_mut().zip(&right) {
+                        *sum = multiply_add(number, right, *sum);
+                    }
+                }
+            }
+            write::<S, ROWS, VECTORS>(&sums, column, tile);
+        }
+    }
+}
