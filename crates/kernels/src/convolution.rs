@@ -1,5 +1,7 @@
 //! Two-dimensional convolutions (cross-correlations, as everywhere in the field).
 
+#[cfg(feature = "flex")]
+mod depthwise;
 mod extension;
 #[cfg(feature = "flex")]
 mod flex;

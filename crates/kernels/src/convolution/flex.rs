@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::extension::{ConvolutionGradient, ConvolutionOps};
 use super::shape::Shape;
-use super::{lowered, lowered_gradient, winograd};
+use super::{depthwise, lowered, lowered_gradient, winograd};
 use crate::elementwise::{FlexTensor, contiguous, values};
 
 impl ConvolutionOps for Flex {
@@ -29,6 +29,8 @@ fn forward(input: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, shap
     let (input, weight, bias) = (values(&input), values(&weight), bias.as_ref().map(values));
     let output = if winograd::suits(shape) {
         winograd::forward(shape, input, weight, bias)
+    } else if depthwise::suits(shape) {
+        depthwise::forward(shape, input, weight, bias)
     } else {
         lowered::forward(shape, input, weight, bias)
     };
@@ -45,6 +47,8 @@ impl ConvolutionGradient for Flex {
         let (weight, gradient) = (values(&weight), values(&gradient));
         let output = if winograd::suits(&shape) {
             winograd::input_gradient(&shape, weight, gradient)
+        } else if depthwise::suits(&shape) {
+            depthwise::input_gradient(&shape, weight, gradient)
         } else {
             lowered_gradient::input(&shape, weight, gradient)
         };
@@ -60,6 +64,8 @@ impl ConvolutionGradient for Flex {
         let (input, gradient) = (values(&input), values(&gradient));
         let output = if winograd::suits(&shape) {
             winograd::weight_gradient(&shape, input, gradient)
+        } else if depthwise::suits(&shape) {
+            depthwise::weight_gradient(&shape, input, gradient)
         } else {
             lowered_gradient::weight(&shape, input, gradient)
         };

@@ -58,7 +58,12 @@ impl Shape {
 
     /// Whether the kernels of this crate are faster than burn's.
     pub(crate) fn is_fast(&self) -> bool {
-        self.groups == 1 || self.group_in().min(self.group_out()) >= 8
+        self.groups == 1 || self.is_depthwise() || self.group_in().min(self.group_out()) >= 8
+    }
+
+    /// Whether each channel has a kernel of its own, no larger than 7x7.
+    pub(crate) fn is_depthwise(&self) -> bool {
+        self.groups == self.channels_in && self.channels_out == self.channels_in && self.taps() <= 49
     }
 
     /// Pixels of an output channel.
