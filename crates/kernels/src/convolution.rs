@@ -12,6 +12,8 @@ mod lowered;
 #[cfg(feature = "flex")]
 mod lowered_gradient;
 #[cfg(feature = "flex")]
+mod padded;
+#[cfg(feature = "flex")]
 mod patches;
 #[cfg(feature = "flex")]
 mod product;

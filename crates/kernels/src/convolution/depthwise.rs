@@ -1,11 +1,11 @@
 //! Convolutions of each channel with a kernel of its own, plane by plane.
 //!
-//! A thread copies a plane with its padding, sorted by `column % stride`: there every element of the kernel meets neighbouring
-//! numbers, whatever the stride, and no border needs code of its own.
+//! A thread copies a plane [with its padding](super::padded), of a row of which the kernel then meets whole registers.
 
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::padded::Layout;
 use super::scratch::with_scratch;
 use super::shape::Shape;
 use super::vector::{Floats, LINE, lanes, load, multiply_add, splat, store};
@@ -18,7 +18,7 @@ pub(super) fn suits(shape: &Shape) -> bool {
 /// The output, `[batch, channels, height, width]`.
 pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
-    let layout = &Layout::new(shape);
+    let layout = &Layout::new(shape, 2 * LINE);
     let planes = input.par_chunks_exact(shape.pixels_in().max(1));
     output.par_chunks_exact_mut(shape.pixels_out()).zip(planes).enumerate().for_each(
         |(plane, (output, input))| {
@@ -37,7 +37,7 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option
 /// The gradient of the input.
 pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; shape.batch * shape.channels_in * shape.pixels_in()];
-    let layout = &Layout::new(shape);
+    let layout = &Layout::new(shape, 2 * LINE);
     let planes = gradient.par_chunks_exact(shape.pixels_out());
     output.par_chunks_exact_mut(shape.pixels_in().max(1)).zip(planes).enumerate().for_each(
         |(plane, (output, gradient))| {
@@ -56,7 +56,7 @@ pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) ->
 /// The gradient of the weight, `[channels, 1, height, width]`.
 pub(super) fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; shape.channels_out * shape.taps()];
-    let layout = &Layout::new(shape);
+    let layout = &Layout::new(shape, 2 * LINE);
     output.par_chunks_exact_mut(shape.taps()).enumerate().for_each(|(channel, output)| {
         with_scratch(layout.len() + layout.gradient_len(), |scratch| {
             let (padded, padded_gradient) = scratch.split_at_mut(layout.len());
@@ -74,75 +74,7 @@ pub(super) fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32]) ->
     output
 }
 
-/// How a padded plane lies in memory: `[row, column % stride, column / stride]`.
-struct Layout<'a> {
-    shape: &'a Shape,
-    /// Numbers of a row that have the same `column % stride`, with some to spare for whole vectors.
-    pitch: usize,
-}
-
-impl<'a> Layout<'a> {
-    fn new(shape: &'a Shape) -> Self {
-        let columns = (shape.input[1] + 2 * shape.padding[1]).div_ceil(shape.stride[1]);
-        let layout = Self { shape, pitch: 0 };
-        let pitch = columns.max(shape.output[1] + layout.reach()).next_multiple_of(LINE) + 2 * LINE;
-        Self { pitch, ..layout }
-    }
-
-    /// Places from the first element of the kernel to the last.
-    fn reach(&self) -> usize {
-        (self.shape.kernel[1] - 1) * self.shape.dilation[1] / self.shape.stride[1]
-    }
-
-    /// Numbers of a row.
-    fn row(&self) -> usize {
-        self.pitch * self.shape.stride[1]
-    }
-
-    fn len(&self) -> usize {
-        (self.shape.input[0] + 2 * self.shape.padding[0]) * self.row()
-    }
-
-    /// Where an element of the kernel lies, seen from the output pixel's place.
-    #[inline(always)]
-    fn tap(&self, index: usize) -> usize {
-        let (row, column) = (index / self.shape.kernel[1], index % self.shape.kernel[1]);
-        let (row, column) = (row * self.shape.dilation[0], column * self.shape.dilation[1]);
-        let stride = self.shape.stride[1];
-        row * self.row() + column % stride * self.pitch + column / stride
-    }
-
-    fn fill(&self, plane: &[f32], padded: &mut [f32]) {
-        padded.fill(0.0);
-        let (stride, padding, width) = (self.shape.stride[1], self.shape.padding[1], self.shape.input[1]);
-        let rows = padded.chunks_exact_mut(self.row()).skip(self.shape.padding[0]);
-        for (target, row) in rows.zip(plane.chunks_exact(width.max(1))) {
-            if stride == 1 {
-                target[padding..padding + width].copy_from_slice(row);
-                continue;
-            }
-            for (phase, target) in target.chunks_exact_mut(self.pitch).enumerate() {
-                let first = (phase + stride - padding % stride) % stride;
-                let row = row.get(first..).unwrap_or_default();
-                let target = &mut target[(first + padding) / stride..];
-                if stride == 2 {
-                    // Whole pairs, so that vector instructions can do it.
-                    let (pairs, rest) = row.as_chunks::<2>();
-                    for (target, pair) in target.iter_mut().zip(pairs) {
-                        *target = pair[0];
-                    }
-                    if let Some(&number) = rest.first() {
-                        target[pairs.len()] = number;
-                    }
-                } else {
-                    for (target, &number) in target.iter_mut().zip(row.iter().step_by(stride)) {
-                        *target = number;
-                    }
-                }
-            }
-        }
-    }
-
+impl Layout<'_> {
     /// Numbers of a row of the padded gradient.
     fn gradient_pitch(&self) -> usize {
         self.pitch + self.reach()
@@ -305,7 +237,6 @@ impl WithSimd for InputGradient<'_> {
         for row_phase in 0..shape.stride[0] {
             for phase in 0..stride {
                 let taps = layout.gradient_taps(kernel, row_phase, phase);
-                let first = (phase + stride - padding % stride) % stride;
                 for (row, output) in output.chunks_exact_mut(width.max(1)).enumerate() {
                     let row = row + shape.padding[0];
                     if row % shape.stride[0] != row_phase {
@@ -313,14 +244,7 @@ impl WithSimd for InputGradient<'_> {
                     }
                     let padded = &padded[row / shape.stride[0] * layout.gradient_pitch()..];
                     convolve_row::<S>(&taps, 0.0, padded, columns);
-                    let numbers = columns.get((first + padding) / stride..).unwrap_or_default();
-                    if stride == 1 {
-                        output.copy_from_slice(numbers);
-                        continue;
-                    }
-                    for (target, &number) in output.iter_mut().skip(first).step_by(stride).zip(numbers) {
-                        *target = number;
-                    }
+                    layout.unfill_phase(phase, columns, output);
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::padded::Layout;
 use super::patches::Patches;
 use super::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
 use super::scratch::with_scratch;
@@ -28,14 +29,31 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option
         .chunks(shape.group_out() * shape.depth())
         .map(|weight| pack_rows(weight, shape.group_out(), shape.depth()))
         .collect();
-    parts(shape, &mut output).into_par_iter().for_each(|part| {
-        let weight = &packed[part.group];
-        let slice = slice_of(shape.depth());
-        with_scratch(part.pixels.len().div_ceil(STRIP) * slice * STRIP, |scratch| {
-            AutoArch::new().dispatch(Forward { shape, input, weight, bias, part, scratch });
+    with_padded(shape, input, |layout, input| {
+        parts(shape, &mut output).into_par_iter().for_each(|part| {
+            let weight = &packed[part.group];
+            let slice = slice_of(shape.depth());
+            with_scratch(part.pixels.len().div_ceil(STRIP) * slice * STRIP, |scratch| {
+                AutoArch::new().dispatch(Forward { shape, layout, input, weight, bias, part, scratch });
+            });
         });
     });
     output
+}
+
+/// Runs `f` with the padded planes of the input; with those that are there where nothing has to change.
+pub(super) fn with_padded<R>(shape: &Shape, input: &[f32], f: impl FnOnce(Layout<'_>, &[f32]) -> R) -> R {
+    let layout = Layout::new(shape, 0);
+    if shape.stride[1] == 1 && shape.padding == [0, 0] {
+        return f(layout, input);
+    }
+    with_scratch(shape.batch * shape.channels_in * layout.len(), |padded| {
+        padded
+            .par_chunks_exact_mut(layout.len())
+            .zip(input.par_chunks_exact(shape.pixels_in()))
+            .for_each(|(padded, plane)| layout.fill(plane, padded));
+        f(layout, padded)
+    })
 }
 
 /// `depth` in parts of nearly equal size, whole lines.
@@ -115,6 +133,8 @@ fn parts<'a>(shape: &Shape, output: &'a mut [f32]) -> Vec<Part<'a>> {
 
 struct Forward<'a> {
     shape: &'a Shape,
+    layout: Layout<'a>,
+    /// As the layout says.
     input: &'a [f32],
     weight: &'a [Line],
     bias: Option<&'a [f32]>,
@@ -129,26 +149,20 @@ impl WithSimd for Forward<'_> {
     fn with_simd<S: Simd>(mut self) {
         let depth = self.shape.depth();
         let slice = slice_of(depth);
+        let mut tile = [[0.0; STRIP]; TILE];
         let matrices = std::mem::take(&mut self.scratch).as_chunks_mut::<STRIP>().0;
-        let mut patches = Patches::default();
+        let mut patches = Patches::new(self.layout, self.shape.channels_in);
+        let channel = self.part.group * self.shape.group_in();
         for start in (0..depth).step_by(slice) {
             let depths = start..(start + slice).min(depth);
             for (strip, matrix) in matrices.chunks_exact_mut(slice).enumerate() {
                 let matrix = matrix[..depths.len()].as_flattened_mut();
-                let pixels = self.pixels(strip);
-                patches.gather(
-                    self.shape,
-                    self.input,
-                    self.part.group,
-                    depths.clone(),
-                    pixels,
-                    matrix,
-                    STRIP,
-                );
+                patches.select(self.pixels(strip));
+                patches.gather(self.input, channel, depths.clone(), matrix, STRIP);
             }
             for (row, rows) in pieces(self.part.rows.len(), most_rows::<S>()) {
                 for (strip, matrix) in matrices.chunks_exact(slice).enumerate() {
-                    self.multiply::<S>(start, row, rows, strip, &matrix[..depths.len()]);
+                    self.multiply::<S>(start, row, &matrix[..depths.len()], strip, &mut tile[..rows]);
                 }
             }
         }
@@ -162,15 +176,15 @@ impl Forward<'_> {
         start..(start + STRIP).min(self.part.pixels.end)
     }
 
-    /// The products of some rows of the part with a strip, from depth `start` on.
+    /// The products of rows of the part, from `row` on, with a strip, from depth `start` on.
     #[inline(always)]
     fn multiply<S: Simd>(
         &mut self,
         start: usize,
         row: usize,
-        rows: usize,
-        strip: usize,
         matrix: &[StripRow],
+        strip: usize,
+        tile: &mut [StripRow],
     ) {
         let first_row = self.part.rows.start + row;
         let left = Left {
@@ -187,7 +201,6 @@ impl Forward<'_> {
         let first_plane = (image - first_image) * part_rows + row;
         let bias_at = self.part.group * self.shape.group_out() + first_row;
         let bias = |row: usize| self.bias.map_or(0.0, |bias| bias[bias_at + row]);
-        let tile = &mut [[0.0; STRIP]; TILE][..rows];
         product::<S>(left, matrix, Start::Zero, tile);
         if pixels.len() == STRIP && self.part.planes[first_plane].len() >= at + STRIP {
             for (row, numbers) in tile.iter().enumerate() {

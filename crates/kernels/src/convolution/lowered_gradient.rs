@@ -5,6 +5,8 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, VFma, WithSimd};
 use rayon::prelude::*;
 
+use super::lowered::with_padded;
+use super::padded::Layout;
 use super::patches::Patches;
 use super::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
 use super::scratch::with_scratch;
@@ -30,11 +32,15 @@ pub(super) fn input(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32>
             }
         }
     }
+    let layout = Layout::new(shape, 0);
     parts.into_par_iter().for_each(|part| {
         let weight = &packed[part.group];
-        with_scratch(shape.group_out() * STRIP, |strip| {
+        let strip = shape.group_out() * STRIP;
+        let padded = if shape.is_pointwise() { 0 } else { part.planes.len() * layout.len() };
+        with_scratch(strip + padded, |scratch| {
+            let (strip, padded) = scratch.split_at_mut(strip);
             let strip = strip.as_chunks_mut::<STRIP>().0;
-            AutoArch::new().dispatch(InputGradient { shape, gradient, weight, part, strip });
+            AutoArch::new().dispatch(InputGradient { shape, layout, gradient, weight, part, strip, padded });
         });
     });
     output
@@ -64,11 +70,14 @@ struct InputPart<'a> {
 
 struct InputGradient<'a> {
     shape: &'a Shape,
+    layout: Layout<'a>,
     gradient: &'a [f32],
     weight: &'a [Line],
     part: InputPart<'a>,
     /// A row for each output channel.
     strip: &'a mut [StripRow],
+    /// For the part's planes, unless each is written at once.
+    padded: &'a mut [f32],
 }
 
 impl WithSimd for InputGradient<'_> {
@@ -82,10 +91,13 @@ impl WithSimd for InputGradient<'_> {
         let first_row = self.part.channel * shape.taps();
         let first_plane = self.part.image * shape.channels_out + self.part.group * depth;
         let gradient = &self.gradient[first_plane * plane..][..depth * plane];
-        let mut patches = Patches::default();
+        let mut patches = Patches::new(self.layout, self.part.planes.len());
+        let mut tile = [[0.0; STRIP]; TILE];
+        self.padded.fill(0.0);
         let strip = self.strip;
         for pixel in (0..plane).step_by(STRIP) {
             let len = STRIP.min(plane - pixel);
+            patches.select(pixel..pixel + len);
             for (row, plane) in strip.iter_mut().zip(gradient.chunks_exact(plane)) {
                 match plane[pixel..].first_chunk() {
                     Some(whole) => *row = *whole,
@@ -94,7 +106,7 @@ impl WithSimd for InputGradient<'_> {
             }
             for (row, count) in pieces(rows, most_rows::<S>()) {
                 let left = Left { lines: &self.weight[first_row + row..], block: shape.depth() };
-                let tile = &mut [[0.0; STRIP]; TILE][..count];
+                let tile = &mut tile[..count];
                 product::<S>(left, strip, Start::Zero, tile);
                 if shape.is_pointwise() {
                     for (plane, numbers) in self.part.planes[row..].iter_mut().zip(&*tile) {
@@ -105,16 +117,14 @@ impl WithSimd for InputGradient<'_> {
                     }
                     continue;
                 }
-                let start = self.part.image * plane + pixel;
-                patches.scatter(
-                    shape,
-                    first_row + row..first_row + row + count,
-                    start..start + len,
-                    tile.as_flattened(),
-                    STRIP,
-                    self.part.channel,
-                    &mut self.part.planes,
-                );
+                let depths = first_row + row..first_row + row + count;
+                patches.scatter(self.padded, first_row, depths, tile.as_flattened(), STRIP);
+            }
+        }
+        if !shape.is_pointwise() {
+            let planes = self.part.planes.iter_mut();
+            for (plane, padded) in planes.zip(self.padded.chunks_exact(self.layout.len())) {
+                self.layout.unfill(padded, plane);
             }
         }
     }
@@ -151,29 +161,22 @@ pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32>
         let parts: Vec<_> = (0..shape.groups)
             .flat_map(|group| columns.iter().map(move |columns| (group, columns.clone())))
             .collect();
-        let sums: Vec<Vec<f32>> = parts
-            .par_iter()
-            .map(|(group, columns)| {
+        let sums: Vec<Vec<f32>> = with_padded(shape, input, |layout, input| {
+            let sums_of = |(group, columns): &(usize, Range<usize>)| {
+                let (group, columns) = (*group, columns.clone());
                 let gradient = &gradient[group * rows * width..][..rows * width];
-                let columns = columns.clone();
-                let mut sums = vec![0.0; rows * columns.len()];
+                let lines = rows * columns.len();
+                let mut sums = vec![0.0; lines];
                 let output = &mut sums;
-                let (matrix, lines) = (columns.len() * CHUNK, rows * columns.len());
-                with_scratch(matrix + lines * LINE, |scratch| {
-                    let group = *group;
-                    AutoArch::new().dispatch(WeightGradient {
-                        shape,
-                        input,
-                        gradient,
-                        group,
-                        columns,
-                        output,
-                        scratch,
-                    });
+                with_scratch(columns.len() * CHUNK + lines * LINE, |scratch| {
+                    let op =
+                        WeightGradient { shape, layout, input, gradient, group, columns, output, scratch };
+                    AutoArch::new().dispatch(op);
                 });
                 sums
-            })
-            .collect();
+            };
+            parts.par_iter().map(sums_of).collect()
+        });
         for ((group, columns), sums) in parts.iter().zip(&sums) {
             let target = output[group * rows * depth..].chunks_exact_mut(depth);
             for (row, sums) in target.zip(sums.chunks_exact(columns.len())) {
@@ -186,6 +189,8 @@ pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32>
 
 struct WeightGradient<'a> {
     shape: &'a Shape,
+    layout: Layout<'a>,
+    /// As the layout says.
     input: &'a [f32],
     /// `[rows, pixels]` of the group, the pixels padded to a multiple of [`LINE`].
     gradient: &'a [f32],
@@ -210,52 +215,43 @@ impl WithSimd for WeightGradient<'_> {
         let (rows, columns) = (self.shape.group_out(), self.columns.len());
         let pixels = self.shape.batch * self.shape.pixels_out();
         let width = pixels.next_multiple_of(LINE);
-        let mut patches = Patches::default();
-        {
-            let (matrix, sums) = self.scratch.split_at_mut(columns * CHUNK);
-            let sums = sums.as_chunks_mut::<LINE>().0;
-            sums.fill([0.0; LINE]);
-            for start in (0..pixels).step_by(CHUNK) {
-                let range = start..(start + CHUNK).min(pixels);
-                let len = range.len().next_multiple_of(LINE);
-                if len > range.len() {
-                    matrix.fill(0.0);
-                }
-                patches.gather(
-                    self.shape,
-                    self.input,
-                    self.group,
-                    self.columns.clone(),
-                    range,
-                    matrix,
-                    CHUNK,
-                );
-                for row in (0..rows).step_by(ROWS) {
-                    let last_row = (row + ROWS).min(rows);
-                    for column in (0..columns).step_by(COLUMNS) {
-                        let last_column = (column + COLUMNS).min(columns);
-                        // At the edges a row or column is computed again, which is cheaper than a loop of its own.
-                        let left = std::array::from_fn(|index| {
-                            &self.gradient[(row + index).min(last_row - 1) * width + start..][..len]
-                        });
-                        let right = std::array::from_fn(|index| {
-                            &matrix[(column + index).min(last_column - 1) * CHUNK..][..len]
-                        });
-                        let tile = dots::<S>(left, right);
-                        for (row, tile) in (row..last_row).zip(&tile) {
-                            for (sum, part) in
-                                sums[row * columns + column..row * columns + last_column].iter_mut().zip(tile)
-                            {
-                                let total = load::<S>(sum) + *part;
-                                store(sum, total);
-                            }
+        let mut patches = Patches::new(self.layout, self.shape.channels_in);
+        let channel = self.group * self.shape.group_in();
+        let (matrix, sums) = self.scratch.split_at_mut(columns * CHUNK);
+        let sums = sums.as_chunks_mut::<LINE>().0;
+        sums.fill([0.0; LINE]);
+        for start in (0..pixels).step_by(CHUNK) {
+            let range = start..(start + CHUNK).min(pixels);
+            let len = range.len().next_multiple_of(LINE);
+            if len > range.len() {
+                matrix.fill(0.0);
+            }
+            patches.select(range);
+            patches.gather(self.input, channel, self.columns.clone(), matrix, CHUNK);
+            for row in (0..rows).step_by(ROWS) {
+                let last_row = (row + ROWS).min(rows);
+                // At the edges a row or column is computed again, which is cheaper than a loop of its own.
+                let left = std::array::from_fn(|index| {
+                    &self.gradient[(row + index).min(last_row - 1) * width + start..][..len]
+                });
+                for column in (0..columns).step_by(COLUMNS) {
+                    let last_column = (column + COLUMNS).min(columns);
+                    let right = std::array::from_fn(|index| {
+                        &matrix[(column + index).min(last_column - 1) * CHUNK..][..len]
+                    });
+                    let tile = dots::<S>(left, right);
+                    for (row, tile) in (row..last_row).zip(&tile) {
+                        let sums = &mut sums[row * columns + column..row * columns + last_column];
+                        for (sum, part) in sums.iter_mut().zip(tile) {
+                            let total = load::<S>(sum) + *part;
+                            store(sum, total);
                         }
                     }
                 }
             }
-            for (output, sums) in self.output.iter_mut().zip(&*sums) {
-                *output = sums[..lanes::<S>()].iter().sum();
-            }
+        }
+        for (output, sums) in self.output.iter_mut().zip(&*sums) {
+            *output = sums[..lanes::<S>()].iter().sum();
         }
     }
 }

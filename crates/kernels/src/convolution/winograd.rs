@@ -258,7 +258,8 @@ impl WithSimd for ReadTiles<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let [rows, columns] = self.layer.tiles();
-        let step = self.tiles.len() / POINTS;
+        let tiles = self.tiles.as_chunks_mut::<LINE>().0;
+        let step = tiles.len() / POINTS;
         let width = columns * TILE + 2;
         let mut window = vec![[0.0; LINE]; WINDOW * width];
         for (index, row) in self.rows.enumerate() {
@@ -269,12 +270,15 @@ impl WithSimd for ReadTiles<'_> {
                 size: self.layer.input,
                 padding: self.layer.padding,
             };
-            source.read_rows(image, self.block, first, &mut window, width);
+            source.read_rows::<S>(image, self.block, first, &mut window, width);
             for column in 0..columns {
-                let from = &window[column * TILE..];
-                let to = &mut self.tiles[(index * columns + column) * LINE..];
-                let steps = [width * LINE, LINE];
-                transform::<S, OfInput, 6, 6>(from.as_flattened(), steps, to, [WINDOW * step, step]);
+                let to = &mut tiles[index * columns + column..];
+                transform::<S, OfInput, 6, 6>(
+                    &window[column * TILE..],
+                    [width, 1],
+                    to,
+                    [WINDOW * step, step],
+                );
             }
         }
     }
@@ -291,7 +295,7 @@ struct Source<'a> {
 impl Source<'_> {
     /// Some rows of a block of channels, from `first` on, counted from the padding's start. Beyond the image are zeros.
     #[inline(always)]
-    fn read_rows(&self, image: usize, block: usize, first: usize, lines: &mut [Line], width: usize) {
+    fn read_rows<S: Simd>(&self, image: usize, block: usize, first: usize, lines: &mut [Line], width: usize) {
         let [height, columns] = self.size;
         let plane = height * columns;
         let channels = LINE.min(self.channels - block * LINE);
@@ -302,7 +306,7 @@ impl Source<'_> {
                     let (before, lines) = lines.split_at_mut(self.padding[1]);
                     let (inside, after) = lines.split_at_mut(columns.min(lines.len()));
                     before.fill([0.0; LINE]);
-                    to_lines(&self.planes[start + row * columns..], plane, channels, inside);
+                    to_lines::<S>(&self.planes[start + row * columns..], plane, channels, inside);
                     after.fill([0.0; LINE]);
                 }
                 None => lines.fill([0.0; LINE]),
@@ -327,7 +331,8 @@ impl WithSimd for TransformKernels<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let (channels_in, channels_out) = (self.layer.channels_in, self.layer.channels_out);
-        let step = self.kernels.len() / POINTS;
+        let kernels = self.kernels.as_chunks_mut::<LINE>().0;
+        let step = kernels.len() / POINTS;
         let mut lines = [[0.0; LINE]; 9 * LINE];
         for half in 0..STRIP / LINE {
             let out = self.group * STRIP + half * LINE;
@@ -339,25 +344,19 @@ impl WithSimd for TransformKernels<'_> {
                     _ if rows == 0 => lines.fill([0.0; LINE]),
                     Kernels::AsStored => {
                         let source = &self.weight[(out * channels_in + channel) * 9..];
-                        to_lines(source, channels_in * 9, rows, lines);
+                        to_lines::<S>(source, channels_in * 9, rows, lines);
                     }
                     Kernels::TurnedRound => {
                         for (index, kernel) in lines.chunks_exact_mut(9).enumerate() {
                             let source = &self.weight[((channel + index) * channels_out + out) * 9..];
-                            to_lines(source, 9, rows, kernel);
+                            to_lines::<S>(source, 9, rows, kernel);
                             kernel.reverse();
                         }
                     }
                 }
                 for (index, kernel) in lines.chunks_exact(9).enumerate() {
-                    let at = (channel - self.channels.start + index) * STRIP + half * LINE;
-                    let to = [WINDOW * step, step];
-                    transform::<S, OfKernel, 3, 6>(
-                        kernel.as_flattened(),
-                        [3 * LINE, LINE],
-                        &mut self.kernels[at..],
-                        to,
-                    );
+                    let at = (channel - self.channels.start + index) * (STRIP / LINE) + half;
+                    transform::<S, OfKernel, 3, 6>(kernel, [3, 1], &mut kernels[at..], [WINDOW * step, step]);
                 }
             }
         }
@@ -416,7 +415,8 @@ impl WithSimd for WriteTiles<'_, '_> {
     fn with_simd<S: Simd>(self) {
         let [rows, columns] = self.layer.tiles();
         let [height, width] = self.layer.output;
-        let step = self.products.len() / POINTS;
+        let products = self.products.as_chunks::<LINE>().0;
+        let step = products.len() / POINTS;
         let first_channel = self.group * STRIP;
         let channels = STRIP.min(self.layer.channels_out - first_channel);
         let line_width = columns * TILE;
@@ -429,22 +429,19 @@ impl WithSimd for WriteTiles<'_, '_> {
             let planes = &mut self.planes[(image - first_image) * channels..][..channels];
             for (half, planes) in planes.chunks_mut(LINE).enumerate() {
                 for column in 0..columns {
-                    let from = &self.products[(index * columns + column) * STRIP + half * LINE..];
-                    let to = lines[column * TILE..].as_flattened_mut();
-                    transform::<S, ToOutput, 6, 4>(
-                        from,
-                        [WINDOW * step, step],
-                        to,
-                        [line_width * LINE, LINE],
-                    );
+                    let from = &products[(index * columns + column) * (STRIP / LINE) + half..];
+                    let to = &mut lines[column * TILE..];
+                    transform::<S, ToOutput, 6, 4>(from, [WINDOW * step, step], to, [line_width, 1]);
                 }
-                for (channel, plane) in planes.iter_mut().enumerate() {
-                    let bias = self.bias.map_or(0.0, |bias| bias[first_channel + half * LINE + channel]);
-                    let target = plane[(tile_row - start) * TILE * width..].chunks_exact_mut(width);
-                    let target = target.take(TILE.min(height - tile_row * TILE));
-                    for (target, lines) in target.zip(lines.chunks_exact(line_width)) {
-                        from_lines(&lines[..width], channel, bias, target);
-                    }
+                let first = first_channel + half * LINE;
+                let mut bias = [0.0; LINE];
+                if let Some(numbers) = self.bias {
+                    bias[..planes.len()].copy_from_slice(&numbers[first..first + planes.len()]);
+                }
+                let rows = TILE.min(height - tile_row * TILE);
+                for (row, lines) in lines.chunks_exact(line_width).take(rows).enumerate() {
+                    let at = ((tile_row - start) * TILE + row) * width;
+                    from_lines::<S>(&lines[..width], &bias, planes, at);
                 }
             }
         }

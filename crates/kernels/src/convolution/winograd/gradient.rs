@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::transform::{OfGradient, ToKernel, transform};
 use super::{Kernels, Layer, POINTS, ReadTiles, Source, TILE, WINDOW};
+use crate::convolution::lines::from_lines;
 use crate::convolution::product::{STRIP, Start, StripRow, add_transposed_product};
 use crate::convolution::scratch::with_scratch;
 use crate::convolution::shape::Shape;
@@ -142,7 +143,8 @@ impl WithSimd for ReadGradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let [rows, columns] = self.layer.tiles();
-        let step = self.gradients.len() / POINTS;
+        let gradients = self.gradients.as_chunks_mut::<LINE>().0;
+        let step = gradients.len() / POINTS;
         let width = columns * TILE;
         let channels = self.layer.channels_out;
         let source = Source { planes: self.gradient, channels, size: self.layer.output, padding: [0, 0] };
@@ -151,15 +153,18 @@ impl WithSimd for ReadGradient<'_> {
             let block = self.group * (STRIP / LINE) + half;
             for (index, row) in self.rows.clone().enumerate() {
                 if block * LINE < channels {
-                    source.read_rows(row / rows, block, row % rows * TILE, &mut lines, width);
+                    source.read_rows::<S>(row / rows, block, row % rows * TILE, &mut lines, width);
                 } else {
                     lines.fill([0.0; LINE]);
                 }
                 for column in 0..columns {
-                    let from = lines[column * TILE..].as_flattened();
-                    let to = &mut self.gradients[(index * columns + column) * STRIP + half * LINE..];
-                    let steps = [width * LINE, LINE];
-                    transform::<S, OfGradient, 4, 6>(from, steps, to, [WINDOW * step, step]);
+                    let to = &mut gradients[(index * columns + column) * (STRIP / LINE) + half..];
+                    transform::<S, OfGradient, 4, 6>(
+                        &lines[column * TILE..],
+                        [width, 1],
+                        to,
+                        [WINDOW * step, step],
+                    );
                 }
             }
         }
@@ -207,22 +212,19 @@ impl WithSimd for WriteKernels<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let step = LINE * STRIP;
+        let sums = self.sums.as_chunks::<LINE>().0;
+        let step = sums.len() / POINTS;
         let first = self.block * LINE;
         let channels = LINE.min(self.layer.channels_in - first);
-        let mut kernel = [0.0; 9 * LINE];
+        let mut kernels = [[0.0; LINE]; 9 * LINE];
         for half in 0..STRIP / LINE {
-            for channel in 0..channels {
-                let from = &self.sums[channel * STRIP + half * LINE..];
-                transform::<S, ToKernel, 6, 3>(from, [WINDOW * step, step], &mut kernel, [3 * LINE, LINE]);
-                let rows =
-                    self.output.chunks_exact_mut(self.layer.channels_in * 9).skip(half * LINE).take(LINE);
-                for (lane, row) in rows.enumerate() {
-                    for (tap, number) in row[(first + channel) * 9..][..9].iter_mut().enumerate() {
-                        *number = kernel[tap * LINE + lane];
-                    }
-                }
+            for (channel, kernel) in kernels.chunks_exact_mut(9).take(channels).enumerate() {
+                let from = &sums[channel * (STRIP / LINE) + half..];
+                transform::<S, ToKernel, 6, 3>(from, [WINDOW * step, step], kernel, [3, 1]);
             }
+            let rows = self.output.chunks_exact_mut(self.layer.channels_in * 9).skip(half * LINE).take(LINE);
+            let mut rows: Vec<&mut [f32]> = rows.collect();
+            from_lines::<S>(&kernels[..9 * channels], &[0.0; LINE], &mut rows, first * 9);
         }
     }
 }

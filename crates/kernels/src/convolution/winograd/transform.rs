@@ -2,7 +2,7 @@
 
 use macerator::Simd;
 
-use crate::convolution::vector::{Floats, LINE, lanes, load, multiply_add, splat, store};
+use crate::convolution::vector::{Floats, LINE, Line, lanes, load, multiply_add, splat, store};
 
 /// The polynomials behind the transforms are compared at 0, infinity, and these two numbers and their negatives. Their powers are
 /// exact, and the error is a quarter of that with 1 and 2, as in the paper.
@@ -111,12 +111,12 @@ impl Transform<6, 3> for ToKernel {
     }
 }
 
-/// Transforms a square of lines, whose rows and columns start as many numbers apart as `from` says, into a square at `to`.
+/// Transforms a square of lines, whose rows and columns start as many lines apart as `from` says, into a square as `to` says.
 #[inline(always)]
 pub(super) fn transform<S: Simd, T: Transform<FROM, TO>, const FROM: usize, const TO: usize>(
-    source: &[f32],
+    source: &[Line],
     from: [usize; 2],
-    target: &mut [f32],
+    target: &mut [Line],
     to: [usize; 2],
 ) {
     for lane in (0..LINE).step_by(lanes::<S>()) {
@@ -124,7 +124,7 @@ pub(super) fn transform<S: Simd, T: Transform<FROM, TO>, const FROM: usize, cons
         for column in 0..FROM {
             let mut x = [splat::<S>(0.0); FROM];
             for (row, x) in x.iter_mut().enumerate() {
-                *x = load(&source[row * from[0] + column * from[1] + lane..]);
+                *x = load(&source[row * from[0] + column * from[1]][lane..]);
             }
             let y = T::apply::<S>(x);
             for (row, half) in half.iter_mut().enumerate() {
@@ -134,7 +134,7 @@ pub(super) fn transform<S: Simd, T: Transform<FROM, TO>, const FROM: usize, cons
         for (row, half) in half.iter().enumerate() {
             let y = T::apply::<S>(*half);
             for (column, y) in y.iter().enumerate() {
-                store(&mut target[row * to[0] + column * to[1] + lane..], *y);
+                store(&mut target[row * to[0] + column * to[1]][lane..], *y);
             }
         }
     }
