@@ -88,8 +88,8 @@ fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let (blocks, rest) = strip.as_chunks::<LINE>();
     for (block, strip) in blocks.iter().enumerate() {
         let rows = rows::<ROWS>(left, block);
-        for step in 0..LINE {
-            add_step(&mut sums, rows, step, &strip[step][column..]);
+        for (step, strip) in strip.iter().enumerate() {
+            add_step(&mut sums, rows, step, &strip[column..]);
         }
     }
     if !rest.is_empty() {
