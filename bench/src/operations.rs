@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::nn::conv::Conv1dConfig;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Distribution, Int, Tensor, activation};
+use burn::tensor::{Device, Distribution, Int, Tensor, activation::relu};
 use libellus_kernels as kernels;
 use libellus_layers::{
     AttentionOptions, BatchNormConfig, Causal, Conv2dConfig, EmbeddingConfig, LayerNormConfig, LinearConfig,
@@ -50,7 +50,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let layer = Conv1dConfig::new(80, 384, 3).with_padding(padding).init(device);
         move |input| layer.forward(input)
     }));
-    cases.extend(map("softmax/8x12x256x256", [8, 12, 256, 256], |_| |input| activation::softmax(input, 3)));
+    cases.extend(map("softmax/8x12x256x256", [8, 12, 256, 256], |_| |input| kernels::softmax(input)));
     cases.extend(map("layer_norm/8x256x768", [8, 256, 768], |device| {
         let layer = LayerNormConfig::new(768).init(device);
         move |input| layer.forward(input)
@@ -66,7 +66,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(map("sigmoid/8x256x3072", wide, |_| kernels::sigmoid));
     cases.extend(map("tanh/8x256x3072", wide, |_| kernels::tanh));
     cases.extend(map("exp/8x256x3072", wide, |_| kernels::exp));
-    cases.extend(map("relu/8x256x3072", wide, |_| activation::relu));
+    cases.extend(map("relu/8x256x3072", wide, |_| relu));
     cases.extend(map("batch_norm/32x64x56x56", [32, 64, 56, 56], |device| {
         let layer = BatchNormConfig::new(64).init(device);
         move |input| layer.forward(input)

@@ -20,6 +20,7 @@ mod activation;
 mod allocator;
 mod attention;
 mod batch_norm;
+mod convolution;
 mod device;
 #[cfg(feature = "flex")]
 mod elementwise;
@@ -44,6 +45,7 @@ pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
 pub use allocator::keep_freed_memory;
 pub use attention::{Causal, attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
+pub use convolution::conv2d;
 pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};
 pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};

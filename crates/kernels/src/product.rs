@@ -1,4 +1,4 @@
-//! The matrix product under recurrent layers: a tile of the result stays in registers over the whole sum.
+//! The matrix product under convolutions and recurrent layers: a tile of the result stays in registers over the whole sum.
 
 use macerator::{Simd, VFma};
 
@@ -88,8 +88,8 @@ fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let (blocks, rest) = strip.as_chunks::<LINE>();
     for (block, strip) in blocks.iter().enumerate() {
         let rows = rows::<ROWS>(left, block);
-        for step in 0..LINE {
-            add_step(&mut sums, rows, step, &strip[step][column..]);
+        for (step, strip) in strip.iter().enumerate() {
+            add_step(&mut sums, rows, step, &strip[column..]);
         }
     }
     if !rest.is_empty() {
@@ -147,6 +147,48 @@ fn add_step<S: Simd, const ROWS: usize, const VECTORS: usize>(
         let number = splat(row[step]);
         for (sum, &right) in sums.iter_mut().zip(&right) {
             *sum = multiply_add(number, right, *sum);
+        }
+    }
+}
+
+/// Adds to `tile` the product of the transpose of `left`, a line for each step of the sum, and a strip.
+#[inline(always)]
+pub(crate) fn add_transposed_product<S: Simd>(
+    left: &[Line],
+    strip: &[StripRow],
+    tile: &mut [StripRow; LINE],
+) {
+    match lanes::<S>() {
+        16 => add_transposed_rows::<S, 8, 2>(left, strip, tile),
+        8 => add_transposed_rows::<S, 4, 2>(left, strip, tile),
+        _ => add_transposed_rows::<S, 4, 4>(left, strip, tile),
+    }
+}
+
+#[inline(always)]
+fn add_transposed_rows<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    left: &[Line],
+    strip: &[StripRow],
+    tile: &mut [StripRow; LINE],
+) {
+    for (part, tile) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+        for column in (0..STRIP).step_by(VECTORS * lanes::<S>()) {
+            let mut sums = [[splat::<S>(0.0); VECTORS]; ROWS];
+            read::<S, ROWS, VECTORS>(&mut sums, column, tile);
+            for (line, strip) in left.iter().zip(strip) {
+                let numbers = &line.as_chunks::<ROWS>().0[part];
+                let mut right = [splat::<S>(0.0); VECTORS];
+                for (vector, right) in right.iter_mut().enumerate() {
+                    *right = load(&strip[column + vector * lanes::<S>()..]);
+                }
+                for (sums, &number) in sums.iter_mut().zip(numbers) {
+                    let number = splat(number);
+                    for (sum, &right) in sums.iter_mut().zip(&right) {
+                        *sum = multiply_add(number, right, *sum);
+                    }
+                }
+            }
+            write::<S, ROWS, VECTORS>(&sums, column, tile);
         }
     }
 }

@@ -13,7 +13,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor, module};
+use burn::tensor::{Device, Tensor};
 
 use crate::linear::fan_in;
 use crate::trace;
@@ -66,7 +66,12 @@ impl Conv2d {
         let macs = (shape.iter().product::<usize>() * group * kernel_height * kernel_width) as u64;
         trace::layer("Conv2d", &self.weight, input, shape, macs, |input| {
             let options = ConvOptions::new(self.stride, self.padding, self.dilation, self.groups);
-            module::conv2d(input, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), options)
+            libellus_kernels::conv2d(
+                input,
+                self.weight.val(),
+                self.bias.as_ref().map(|bias| bias.val()),
+                options,
+            )
         })
     }
 }

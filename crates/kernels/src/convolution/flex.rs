@@ -1,0 +1,101 @@
+//! Convolutions on flex: which kernel computes what.
+
+use burn::backend::{Flex, tensor::FloatTensor};
+use burn::tensor::TensorData;
+use rayon::prelude::*;
+
+use super::extension::{ConvolutionGradient, ConvolutionOps};
+use super::shape::Shape;
+use super::{depthwise, lowered, lowered_gradient, winograd};
+use crate::memory::{FlexTensor, contiguous, values};
+
+impl ConvolutionOps for Flex {
+    fn convolution(input: FloatTensor<Self>, weight: FloatTensor<Self>, shape: Shape) -> FloatTensor<Self> {
+        forward(input, weight, None, &shape)
+    }
+
+    fn biased_convolution(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        shape: Shape,
+    ) -> FloatTensor<Self> {
+        forward(input, weight, Some(bias), &shape)
+    }
+}
+
+fn forward(input: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, shape: &Shape) -> FlexTensor {
+    let (input, weight, bias) = (contiguous(input), contiguous(weight), bias.map(contiguous));
+    let (input, weight, bias) = (values(&input), values(&weight), bias.as_ref().map(values));
+    let output = if winograd::suits(shape) {
+        winograd::forward(shape, input, weight, bias)
+    } else if depthwise::suits(shape) {
+        depthwise::forward(shape, input, weight, bias)
+    } else {
+        lowered::forward(shape, input, weight, bias)
+    };
+    tensor(output, [shape.batch, shape.channels_out, shape.output[0], shape.output[1]])
+}
+
+impl ConvolutionGradient for Flex {
+    fn convolution_input_gradient(
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        shape: Shape,
+    ) -> FloatTensor<Self> {
+        let (weight, gradient) = (contiguous(weight), contiguous(gradient));
+        let (weight, gradient) = (values(&weight), values(&gradient));
+        let output = if winograd::suits(&shape) {
+            winograd::input_gradient(&shape, weight, gradient)
+        } else if depthwise::suits(&shape) {
+            depthwise::input_gradient(&shape, weight, gradient)
+        } else {
+            lowered_gradient::input(&shape, weight, gradient)
+        };
+        tensor(output, [shape.batch, shape.channels_in, shape.input[0], shape.input[1]])
+    }
+
+    fn convolution_weight_gradient(
+        input: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        shape: Shape,
+    ) -> FloatTensor<Self> {
+        let (input, gradient) = (contiguous(input), contiguous(gradient));
+        let (input, gradient) = (values(&input), values(&gradient));
+        let output = if winograd::suits(&shape) {
+            winograd::weight_gradient(&shape, input, gradient)
+        } else if depthwise::suits(&shape) {
+            depthwise::weight_gradient(&shape, input, gradient)
+        } else {
+            lowered_gradient::weight(&shape, input, gradient)
+        };
+        tensor(output, [shape.channels_out, shape.group_in(), shape.kernel[0], shape.kernel[1]])
+    }
+
+    fn convolution_bias_gradient(gradient: FloatTensor<Self>, shape: Shape) -> FloatTensor<Self> {
+        let gradient = contiguous(gradient);
+        let (numbers, plane) = (values(&gradient), shape.pixels_out());
+        let sum_of = |channel: usize| {
+            let planes =
+                (0..shape.batch).map(|image| &numbers[(image * shape.channels_out + channel) * plane..]);
+            planes.map(|numbers| sum(&numbers[..plane])).sum()
+        };
+        tensor((0..shape.channels_out).into_par_iter().map(sum_of).collect(), [shape.channels_out])
+    }
+}
+
+/// The sum of numbers, in parts of 8 that vector instructions can add.
+fn sum(numbers: &[f32]) -> f32 {
+    let (parts, rest) = numbers.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for part in parts {
+        for (sum, number) in sums.iter_mut().zip(part) {
+            *sum += number;
+        }
+    }
+    sums.iter().chain(rest).sum()
+}
+
+fn tensor<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(numbers, shape))
+}

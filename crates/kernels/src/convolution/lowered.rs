@@ -1,0 +1,228 @@
+//! Any convolution as products of matrices: the weights times the [patches](super::patches) of the input.
+//!
+//! Patches are read into the second-level cache, 32 pixels wide, and multiplied there; the whole matrix never exists.
+
+use std::ops::Range;
+
+use macerator::{AutoArch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::padded::Layout;
+use super::patches::Patches;
+use super::scratch::with_scratch;
+use super::shape::Shape;
+use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::vector::{LINE, Line};
+
+/// Products that are summed before the next rows of weights come, so that both factors stay in their caches.
+const SLICE: usize = 384;
+/// Strips that a thread holds at a time: 384 x 32 x 4 numbers are 200 kB.
+const STRIPS: usize = 4;
+/// Parts that the work falls into at least, where it can, whatever the number of threads.
+const PARTS: usize = 8;
+
+/// The output, `[batch, channels_out, height, width]`.
+pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let shape = &shape.joined();
+    let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
+    let packed: Vec<Vec<Line>> = weight
+        .chunks(shape.group_out() * shape.depth())
+        .map(|weight| pack_rows(weight, shape.group_out(), shape.depth()))
+        .collect();
+    with_padded(shape, input, |layout, input| {
+        parts(shape, &mut output).into_par_iter().for_each(|part| {
+            let weight = &packed[part.group];
+            let slice = slice_of(shape.depth());
+            with_scratch(part.pixels.len().div_ceil(STRIP) * slice * STRIP, |scratch| {
+                AutoArch::new().dispatch(Forward { shape, layout, input, weight, bias, part, scratch });
+            });
+        });
+    });
+    output
+}
+
+/// Runs `f` with the padded planes of the input; with those that are there where nothing has to change.
+pub(super) fn with_padded<R>(shape: &Shape, input: &[f32], f: impl FnOnce(Layout<'_>, &[f32]) -> R) -> R {
+    let layout = Layout::new(shape, 0);
+    if shape.stride[1] == 1 && shape.padding == [0, 0] {
+        return f(layout, input);
+    }
+    with_scratch(shape.batch * shape.channels_in * layout.len(), |padded| {
+        padded
+            .par_chunks_exact_mut(layout.len())
+            .zip(input.par_chunks_exact(shape.pixels_in()))
+            .for_each(|(padded, plane)| layout.fill(plane, padded));
+        f(layout, padded)
+    })
+}
+
+/// `depth` in parts of nearly equal size, whole lines.
+fn slice_of(depth: usize) -> usize {
+    depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(LINE)
+}
+
+/// `[rows, depth]` as blocks of 16 columns, row after row in each, zeros at the end.
+fn pack_rows(matrix: &[f32], rows: usize, depth: usize) -> Vec<Line> {
+    let mut packed = vec![[0.0; LINE]; depth.div_ceil(LINE) * rows];
+    packed.par_chunks_mut(rows).enumerate().for_each(|(block, lines)| {
+        for (line, row) in lines.iter_mut().zip(matrix.chunks_exact(depth)) {
+            let row = &row[block * LINE..];
+            match row.first_chunk() {
+                Some(whole) => *line = *whole,
+                None => line[..row.len()].copy_from_slice(row),
+            }
+        }
+    });
+    packed
+}
+
+/// A part of the output.
+struct Part<'a> {
+    group: usize,
+    /// Of the output, counted through the batch.
+    pixels: Range<usize>,
+    /// Output channels of the group.
+    rows: Range<usize>,
+    /// The pixels of each channel, for each image that they touch.
+    planes: Vec<&'a mut [f32]>,
+}
+
+/// Cuts the output by pixels, groups and, where that makes too few parts, channels.
+fn parts<'a>(shape: &Shape, output: &'a mut [f32]) -> Vec<Part<'a>> {
+    let plane = shape.pixels_out();
+    let pixels = shape.batch * plane;
+    if pixels == 0 || shape.channels_out == 0 {
+        return Vec::new();
+    }
+    let strips = pixels.div_ceil(STRIP);
+    let pixel_parts = strips.div_ceil(STRIPS).max(PARTS.div_ceil(shape.groups).min(strips));
+    let row_parts = PARTS.div_ceil(pixel_parts * shape.groups).min(shape.group_out().div_ceil(LINE));
+    let cuts: Vec<Range<usize>> = pieces(strips, strips.div_ceil(pixel_parts))
+        .map(|(start, len)| start * STRIP..((start + len) * STRIP).min(pixels))
+        .collect();
+    let rows: Vec<Range<usize>> = pieces(shape.group_out(), shape.group_out().div_ceil(row_parts))
+        .map(|(start, len)| start..start + len)
+        .collect();
+    let mut parts = Vec::with_capacity(cuts.len() * rows.len() * shape.groups);
+    for group in 0..shape.groups {
+        for rows in &rows {
+            for pixels in &cuts {
+                parts.push(Part { group, pixels: pixels.clone(), rows: rows.clone(), planes: Vec::new() });
+            }
+        }
+    }
+    for (channel, mut rest) in output.chunks_mut(plane).enumerate() {
+        let (image, channel) = (channel / shape.channels_out, channel % shape.channels_out);
+        let (group, row) = (channel / shape.group_out(), channel % shape.group_out());
+        let row_part = rows.iter().position(|rows| rows.contains(&row)).unwrap_or(0);
+        let first = (group * rows.len() + row_part) * cuts.len();
+        let mut at = image * plane;
+        let start = cuts.partition_point(|cut| cut.end <= at);
+        for part in &mut parts[first + start..first + cuts.len()] {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, after) = rest.split_at_mut((part.pixels.end - at).min(rest.len()));
+            at += piece.len();
+            part.planes.push(piece);
+            rest = after;
+        }
+    }
+    parts
+}
+
+struct Forward<'a> {
+    shape: &'a Shape,
+    layout: Layout<'a>,
+    /// As the layout says.
+    input: &'a [f32],
+    weight: &'a [Line],
+    bias: Option<&'a [f32]>,
+    part: Part<'a>,
+    scratch: &'a mut [f32],
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self) {
+        let depth = self.shape.depth();
+        let slice = slice_of(depth);
+        let mut tile = [[0.0; STRIP]; TILE];
+        let matrices = std::mem::take(&mut self.scratch).as_chunks_mut::<STRIP>().0;
+        let mut patches = Patches::new(self.layout, self.shape.channels_in);
+        let channel = self.part.group * self.shape.group_in();
+        for start in (0..depth).step_by(slice) {
+            let depths = start..(start + slice).min(depth);
+            for (strip, matrix) in matrices.chunks_exact_mut(slice).enumerate() {
+                let matrix = matrix[..depths.len()].as_flattened_mut();
+                patches.select(self.pixels(strip));
+                patches.gather(self.input, channel, depths.clone(), matrix, STRIP);
+            }
+            for (row, rows) in pieces(self.part.rows.len(), most_rows::<S>()) {
+                for (strip, matrix) in matrices.chunks_exact(slice).enumerate() {
+                    self.multiply::<S>(start, row, &matrix[..depths.len()], strip, &mut tile[..rows]);
+                }
+            }
+        }
+    }
+}
+
+impl Forward<'_> {
+    #[inline(always)]
+    fn pixels(&self, strip: usize) -> Range<usize> {
+        let start = self.part.pixels.start + strip * STRIP;
+        start..(start + STRIP).min(self.part.pixels.end)
+    }
+
+    /// The products of rows of the part, from `row` on, with a strip, from depth `start` on.
+    #[inline(always)]
+    fn multiply<S: Simd>(
+        &mut self,
+        start: usize,
+        row: usize,
+        matrix: &[StripRow],
+        strip: usize,
+        tile: &mut [StripRow],
+    ) {
+        let first_row = self.part.rows.start + row;
+        let left = Left {
+            lines: &self.weight[start / LINE * self.shape.group_out() + first_row..],
+            block: self.shape.group_out(),
+        };
+        let pixels = self.pixels(strip);
+        let plane = self.shape.pixels_out();
+        let part_rows = self.part.rows.len();
+        let first_image = self.part.pixels.start / plane;
+        let image = pixels.start / plane;
+        // Of the part's pixels of this image, the first that the strip has.
+        let at = pixels.start - self.part.pixels.start.max(image * plane);
+        let first_plane = (image - first_image) * part_rows + row;
+        let bias_at = self.part.group * self.shape.group_out() + first_row;
+        let bias = |row: usize| self.bias.map_or(0.0, |bias| bias[bias_at + row]);
+        product::<S>(left, matrix, Start::Zero, tile);
+        if pixels.len() == STRIP && self.part.planes[first_plane].len() >= at + STRIP {
+            for (row, numbers) in tile.iter().enumerate() {
+                let target = &mut self.part.planes[first_plane + row][at..];
+                if let Some(target) = target.first_chunk_mut::<STRIP>() {
+                    let before = if start == 0 { [bias(row); STRIP] } else { *target };
+                    *target = std::array::from_fn(|column| numbers[column] + before[column]);
+                }
+            }
+            return;
+        }
+        for (row, numbers) in tile.iter().enumerate() {
+            let (mut numbers, mut plane, mut at) = (&numbers[..pixels.len()], first_plane + row, at);
+            while !numbers.is_empty() {
+                let target = &mut self.part.planes[plane][at..];
+                let (here, after) = numbers.split_at(numbers.len().min(target.len()));
+                for (target, number) in target.iter_mut().zip(here) {
+                    let before = if start == 0 { bias(row) } else { *target };
+                    *target = number + before;
+                }
+                (numbers, plane, at) = (after, plane + part_rows, 0);
+            }
+        }
+    }
+}

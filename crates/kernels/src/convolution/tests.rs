@@ -1,0 +1,257 @@
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData, module};
+use libellus_backend::testing::{assert_close, device, read};
+use proptest::prelude::*;
+use safetensors::SafeTensors;
+
+use super::conv2d;
+use crate::device::is_accelerated;
+
+/// A few roundings of f32.
+const EXACT: f64 = 2e-6;
+/// Several more, in Winograd's transforms.
+const WINOGRAD: f64 = 2e-5;
+
+/// A convolution to try: input, weight and options.
+#[derive(Debug, Clone)]
+struct Case {
+    input: [usize; 4],
+    weight: [usize; 4],
+    options: ConvOptions<2>,
+    tolerance: f64,
+}
+
+fn case(input: [usize; 4], weight: [usize; 4], stride: usize, padding: usize) -> Case {
+    let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], input[1] / weight[1].max(1));
+    Case { input, weight, options, tolerance: EXACT }
+}
+
+/// One that Winograd's transforms take.
+fn winograd(input: [usize; 4], channels_out: usize, padding: usize) -> Case {
+    Case { tolerance: WINOGRAD, ..case(input, [channels_out, input[1], 3, 3], 1, padding) }
+}
+
+fn dilated(case: Case, dilation: [usize; 2]) -> Case {
+    Case { options: ConvOptions { dilation, ..case.options.clone() }, ..case }
+}
+
+/// Fractions from -1 to 1 without a pattern, which f32 holds exactly; the golden script makes the same.
+fn numbers<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
+    let len = shape.iter().product::<usize>();
+    let values =
+        (0..len).map(|index| (((index * 7919 + 613 * seed) % 1021) as f32 - 510.0) / 512.0).collect();
+    Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
+}
+
+type Convolution = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, ConvOptions<2>) -> Tensor<4>;
+
+/// The output and the gradients of input, weight and bias.
+fn output_and_gradients(case: &Case, convolution: Convolution) -> [(&'static str, TensorData); 4] {
+    let device = device().autodiff();
+    let input = numbers(case.input, 1, &device).require_grad();
+    let weight = numbers(case.weight, 2, &device).require_grad();
+    let bias = numbers([case.weight[0]], 3, &device).require_grad();
+    let output = convolution(input.clone(), weight.clone(), Some(bias.clone()), case.options.clone());
+    let gradients = (output.clone() * numbers(output.dims(), 4, &device)).sum().backward();
+    let gradient = "every one takes part";
+    [
+        ("output", read(output.inner())),
+        ("input", read(input.grad(&gradients).expect(gradient))),
+        ("weight", read(weight.grad(&gradients).expect(gradient))),
+        ("bias", read(bias.grad(&gradients).expect(gradient))),
+    ]
+}
+
+/// Twice the tolerance, since burn's own numbers are off as much.
+#[track_caller]
+fn agrees(case: &Case) {
+    let expected = output_and_gradients(case, module::conv2d);
+    for ((_, actual), (_, expected)) in output_and_gradients(case, conv2d).iter().zip(&expected) {
+        assert_close(actual, expected, 2.0 * case.tolerance);
+    }
+}
+
+#[test]
+fn numbers_of_torch_in_f64() {
+    let cases = [
+        ("odd", case([2, 3, 7, 11], [5, 3, 3, 3], 1, 1)),
+        ("strided", case([3, 5, 9, 7], [7, 5, 3, 3], 2, 1)),
+        ("stem", case([1, 3, 17, 19], [5, 3, 7, 7], 2, 3)),
+        ("pointwise", case([2, 13, 5, 3], [11, 13, 1, 1], 1, 0)),
+        ("dilated", dilated(case([1, 2, 13, 11], [3, 2, 3, 3], 1, 2), [3, 3])),
+        ("grouped", case([1, 16, 5, 7], [24, 8, 3, 3], 1, 1)),
+        ("depthwise", case([2, 3, 9, 19], [3, 1, 3, 3], 1, 1)),
+        ("depthwise_strided", case([1, 3, 11, 13], [3, 1, 5, 5], 2, 2)),
+        ("winograd", winograd([1, 32, 6, 5], 33, 1)),
+    ];
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/convolution.safetensors");
+    let bytes = std::fs::read(path).expect("a file of the repository");
+    let file = SafeTensors::deserialize(&bytes).expect("a valid file");
+    for (name, case) in cases {
+        for (part, actual) in output_and_gradients(&case, conv2d) {
+            let view = file.tensor(&format!("{name}.{part}")).expect("the script wrote it");
+            let values = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let expected = TensorData::new::<f32, _>(values, view.shape().to_vec());
+            assert_close(&actual, &expected, case.tolerance);
+        }
+    }
+}
+
+/// Sizes around those of registers, strips, lines and parts.
+#[test]
+fn sizes_at_the_edges() {
+    for case in [
+        case([1, 1, 1, 1], [1, 1, 1, 1], 1, 0),
+        case([37, 4, 1, 1], [6, 4, 3, 3], 1, 1),
+        case([2, 5, 4, 3], [7, 5, 1, 1], 1, 0),
+        case([2, 31, 4, 8], [33, 31, 1, 1], 1, 0),
+        case([1, 32, 3, 11], [15, 32, 1, 1], 1, 0),
+        case([5, 34, 7, 7], [33, 34, 1, 1], 2, 0),
+        case([3, 17, 13, 9], [19, 17, 3, 3], 2, 1),
+        case([2, 17, 8, 8], [14, 17, 2, 2], 2, 0),
+        case([1, 3, 33, 40], [16, 3, 4, 4], 4, 0),
+        case([1, 2, 9, 9], [3, 2, 5, 5], 1, 4),
+        case([1, 130, 5, 6], [7, 130, 3, 3], 1, 1),
+        case([2, 24, 9, 8], [16, 8, 3, 3], 3, 2),
+        case([1, 80, 1, 67], [33, 80, 1, 3], 1, 0),
+        dilated(case([2, 3, 7, 11], [5, 3, 3, 3], 2, 3), [2, 3]),
+    ] {
+        agrees(&case);
+    }
+}
+
+/// Sizes around those of tiles and bands, and channels around those of lines and groups.
+#[test]
+fn winograd_at_the_edges() {
+    for case in [
+        winograd([1, 32, 4, 4], 32, 1),
+        winograd([1, 33, 5, 4], 35, 1),
+        winograd([3, 40, 7, 9], 65, 0),
+        winograd([2, 34, 6, 5], 47, 2),
+        winograd([7, 32, 17, 15], 33, 1),
+        winograd([1, 100, 6, 40], 50, 1),
+        winograd([2, 64, 33, 29], 64, 1),
+        winograd([5, 135, 14, 13], 260, 1),
+    ] {
+        agrees(&case);
+    }
+}
+
+#[test]
+fn depthwise_at_the_edges() {
+    for kernel in [3, 5] {
+        for stride in [1, 2] {
+            for [height, width] in [[1, 1], [5, 7], [9, 16], [8, 17], [7, 33], [20, 6]] {
+                agrees(&case([2, 5, height, width], [5, 1, kernel, kernel], stride, kernel / 2));
+            }
+        }
+    }
+}
+
+/// Nothing in, nothing out, and gradients of 0.
+#[test]
+fn an_empty_batch() {
+    let device = device();
+    if !is_accelerated(&numbers([1], 1, &device)) {
+        return;
+    }
+    for case in [
+        case([0, 3, 5, 5], [4, 3, 3, 3], 1, 1),
+        winograd([0, 32, 5, 5], 32, 1),
+        case([0, 4, 5, 5], [4, 1, 3, 3], 1, 1),
+    ] {
+        let [(_, output), _, (_, weight), _] = output_and_gradients(&case, conv2d);
+        assert_eq!(output.shape()[0], 0);
+        assert!(weight.iter::<f32>().all(|number| number == 0.0));
+    }
+}
+
+#[test]
+fn a_wrong_number_of_channels_panics_as_in_burn() {
+    let device = device();
+    let (input, weight) = (numbers([1, 3, 5, 5], 1, &device), numbers([2, 4, 3, 3], 2, &device));
+    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    let outcome = std::panic::catch_unwind(move || conv2d(input, weight, None, options));
+    assert!(outcome.is_err());
+}
+
+#[test]
+fn views_are_read_as_they_look() {
+    let device = device();
+    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    for channels in [5, 32] {
+        let input = numbers([2, channels, 9, 7], 1, &device).swap_dims(2, 3);
+        let weight = numbers([channels, 34, 3, 3], 2, &device).swap_dims(0, 1);
+        let output = conv2d(input.clone(), weight.clone(), None, options.clone());
+        assert_close(&read(output), &read(module::conv2d(input, weight, None, options.clone())), WINOGRAD);
+    }
+}
+
+/// The direct sum spreads a NaN over the kernel's reach; Winograd's transforms over the tiles that see it.
+#[test]
+fn nan_and_infinity_stay_visible() {
+    let device = device();
+    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    for (channels, reach) in [(5, 1), (32, 5)] {
+        for special in [f32::NAN, f32::INFINITY] {
+            let input = numbers([1, channels, 16, 16], 1, &device);
+            let spot = Tensor::from_data(TensorData::from([[[[special]]]]), &device);
+            let input = input.slice_assign([0..1, 1..2, 6..7, 9..10], spot);
+            let weight = numbers([channels, channels, 3, 3], 2, &device);
+            let output = read(conv2d(input, weight, None, options.clone()));
+            for (index, number) in output.iter::<f32>().enumerate() {
+                let (row, column) = (index / 16 % 16, index % 16);
+                let distance = row.abs_diff(6).max(column.abs_diff(9));
+                assert!(distance > 1 || !number.is_finite(), "{number} at {row}, {column}");
+                assert!(distance <= reach || number.is_finite(), "{number} at {row}, {column}");
+            }
+        }
+    }
+}
+
+/// Parts are cut by the shape alone and summed in order, so the number of threads changes nothing at all.
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let cases = [
+        case([3, 17, 23, 19], [19, 17, 3, 3], 2, 1),
+        case([2, 40, 14, 14], [33, 40, 1, 1], 1, 0),
+        winograd([2, 64, 33, 29], 64, 1),
+        winograd([2, 135, 14, 13], 260, 1),
+        case([2, 24, 23, 19], [24, 1, 3, 3], 1, 1),
+    ];
+    let compute = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| cases.clone().map(|case| output_and_gradients(&case, conv2d)))
+    };
+    for (parts, others) in compute(1).iter().zip(&compute(3)) {
+        for ((_, part), (_, other)) in parts.iter().zip(others) {
+            assert_close(part, other, 0.0);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_shape(
+        batch in 1usize..4,
+        groups in 1usize..4,
+        channels in [1usize..20, 1usize..20],
+        size in [1usize..24, 1usize..24],
+        kernel in [1usize..5, 1usize..5],
+        stride in [1usize..4, 1usize..4],
+        padding in [0usize..4, 0usize..4],
+        dilation in [1usize..3, 1usize..3],
+    ) {
+        let reach = |axis: usize| dilation[axis] * (kernel[axis] - 1) + 1;
+        prop_assume!((0..2).all(|axis| size[axis] + 2 * padding[axis] >= reach(axis)));
+        let [channels_in, channels_out] = channels.map(|channels| channels * groups);
+        agrees(&Case {
+            input: [batch, channels_in, size[0], size[1]],
+            weight: [channels_out, channels[0], kernel[0], kernel[1]],
+            options: ConvOptions::new(stride, padding, dilation, groups),
+            tolerance: EXACT,
+        });
+    }
+}
