@@ -1,10 +1,12 @@
 //! The time of each operation here and composed of burn's, measured in turns.
 //!
 //! ```text
-//! cargo run --release -p libellus-kernels --example compare [NAME]
+//! cargo run --release -p libellus-kernels --example compare [NAME [alone]]
 //! ```
 //!
-//! Lower quartiles in milliseconds, which other programs disturb least; the ratio is ours to burn's. With an argument, only operations whose name contains it.
+//! Lower quartiles in milliseconds, which other programs disturb least; the ratio is ours to burn's. With a first argument,
+//! only operations whose name contains it. With `alone`, burn's are left out, whose way with memory and caches the next
+//! operation feels.
 
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
@@ -164,8 +166,9 @@ fn report<const D: usize>(name: &str, pair: [impl Fn(Tensor<D>); 2], shape: [usi
 /// Runs the two in turns and prints a line.
 fn print(name: &str, pair: [&dyn Fn(); 2]) {
     let mut times = [Vec::new(), Vec::new()];
+    let alone = std::env::args().nth(2).is_some_and(|argument| argument == "alone");
     for _ in 0..TURNS {
-        for (run, times) in pair.iter().zip(&mut times) {
+        for (run, times) in pair.iter().zip(&mut times).take(if alone { 1 } else { 2 }) {
             let start = Instant::now();
             run();
             times.push(start.elapsed().as_secs_f64() * 1e3);
@@ -173,7 +176,7 @@ fn print(name: &str, pair: [&dyn Fn(); 2]) {
     }
     let [ours, burn] = times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        times[TURNS / 4]
+        times.get(TURNS / 4).copied().unwrap_or(f64::NAN)
     });
     println!("{name:44} {ours:8.2} {burn:8.2} {:6.3}", ours / burn);
 }

@@ -10,7 +10,7 @@
 //! | [`Activation`] | a choice that reads well in a configuration file (`activation = "relu"`) |
 //! | [`DropPath`], [`Residual`], [`BasicBlock`] | burn has none |
 //! | [`EncoderBlock`], [`SelfAttention`], [`FeedForward`] | burn's have separate projections, one dropout rate, no stochastic depth, and don't use the fused attention |
-//! | [`attention()`] | burn's lacks grouped queries and dropout |
+//! | [`attention()`] | burn's lacks grouped queries and dropout, and in training keeps all scores |
 //! | [`resize_bilinear`] | burn's has no gradient on ndarray |
 //! | [`KvCache`] | burn's copies everything at each step, and knows no padding |
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |

@@ -12,8 +12,8 @@
 //!
 //! Shapes: `N` samples, `K` classes.
 
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
+use libellus_kernels::log_softmax;
 use serde::{Deserialize, Serialize};
 
 use crate::error::LossError;
@@ -60,7 +60,7 @@ impl CrossEntropy {
     pub fn forward(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let [samples, _] = logits.dims();
         assert_eq!(labels.dims(), [samples], "cross entropy needs one label per sample");
-        let log_probabilities = log_softmax(logits, 1);
+        let log_probabilities = log_softmax(logits);
         let right = log_probabilities.clone().gather(1, labels.reshape([samples, 1]));
         self.smooth(right.mean().neg(), log_probabilities)
     }
@@ -78,7 +78,7 @@ impl CrossEntropy {
     /// When the shapes differ.
     pub fn forward_soft(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         assert_eq!(logits.dims(), targets.dims(), "cross entropy needs a target for each logit");
-        let log_probabilities = log_softmax(logits, 1);
+        let log_probabilities = log_softmax(logits);
         let likelihood = (targets * log_probabilities.clone()).sum_dim(1);
         self.smooth(likelihood.mean().neg(), log_probabilities)
     }
