@@ -44,7 +44,7 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option
 /// nothing has to change.
 pub(super) fn with_planes<R>(shape: &Shape, input: &[f32], f: impl FnOnce(Layout<'_>, &[f32]) -> R) -> R {
     let reduced = &shape.reduced();
-    let layout = Layout::new(reduced, 0);
+    let layout = Layout::new(reduced);
     if reduced.stride[1] == 1 && reduced.padding == [0, 0] && !shape.is_sampling() {
         return f(layout, input);
     }

@@ -50,7 +50,7 @@ fn input_of_reduced(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32>
             }
         }
     }
-    let layout = Layout::new(shape, 0);
+    let layout = Layout::new(shape);
     parts.into_par_iter().for_each(|part| {
         let weight = &packed[part.group];
         let strip = shape.group_out() * STRIP;
