@@ -18,7 +18,7 @@ pub(super) fn suits(shape: &Shape) -> bool {
 /// The output, `[batch, channels, height, width]`.
 pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
-    let layout = &Layout::new(shape, 2 * LINE);
+    let layout = &Layout::of_whole_lines(shape);
     let planes = input.par_chunks_exact(shape.pixels_in().max(1));
     output.par_chunks_exact_mut(shape.pixels_out()).zip(planes).enumerate().for_each(
         |(plane, (output, input))| {
@@ -37,7 +37,7 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option
 /// The gradient of the input.
 pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; shape.batch * shape.channels_in * shape.pixels_in()];
-    let layout = &Layout::new(shape, 2 * LINE);
+    let layout = &Layout::of_whole_lines(shape);
     let planes = gradient.par_chunks_exact(shape.pixels_out());
     output.par_chunks_exact_mut(shape.pixels_in().max(1)).zip(planes).enumerate().for_each(
         |(plane, (output, gradient))| {
@@ -56,7 +56,7 @@ pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) ->
 /// The gradient of the weight, `[channels, 1, height, width]`.
 pub(super) fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; shape.channels_out * shape.taps()];
-    let layout = &Layout::new(shape, 2 * LINE);
+    let layout = &Layout::of_whole_lines(shape);
     output.par_chunks_exact_mut(shape.taps()).enumerate().for_each(|(channel, output)| {
         with_scratch(layout.len() + layout.gradient_len(), |scratch| {
             let (padded, padded_gradient) = scratch.split_at_mut(layout.len());
@@ -126,8 +126,11 @@ macro_rules! by_width {
             (16, false) => $function::<S, 1>($($argument),*),
             (8, true) => $function::<S, 4>($($argument),*),
             (8, false) => $function::<S, 2>($($argument),*),
-            (_, true) => $function::<S, 8>($($argument),*),
-            (_, false) => $function::<S, 4>($($argument),*),
+            (4, true) => $function::<S, 8>($($argument),*),
+            (4, false) => $function::<S, 4>($($argument),*),
+            // Without vector instructions two numbers are a vector.
+            (_, true) => $function::<S, 16>($($argument),*),
+            (_, false) => $function::<S, 8>($($argument),*),
         }
     };
 }

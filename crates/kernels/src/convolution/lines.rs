@@ -53,6 +53,22 @@ pub(super) fn from_lines<S: Simd>(lines: &[Line], more: &Line, planes: &mut [&mu
     }
 }
 
+/// The sum of each line.
+#[inline(always)]
+pub(super) fn add_up<S: Simd>(lines: &[Line], sums: &mut [f32]) {
+    for (lines, sums) in lines.chunks(LINE).zip(sums.chunks_mut(LINE)) {
+        let mut square = [[0.0; LINE]; LINE];
+        square[..lines.len()].copy_from_slice(lines);
+        let mut total = [0.0; LINE];
+        for row in transposed::<S>(&square) {
+            for (total, number) in total.iter_mut().zip(row) {
+                *total += number;
+            }
+        }
+        sums.copy_from_slice(&total[..sums.len()]);
+    }
+}
+
 #[inline(always)]
 fn transposed<S: Simd>(square: &[Line; LINE]) -> [Line; LINE] {
     #[cfg(target_arch = "x86_64")]

@@ -23,37 +23,50 @@ const PARTS: usize = 8;
 
 /// The output, `[batch, channels_out, height, width]`.
 pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    let shape = &shape.joined();
     let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
     let packed: Vec<Vec<Line>> = weight
         .chunks(shape.group_out() * shape.depth())
         .map(|weight| pack_rows(weight, shape.group_out(), shape.depth()))
         .collect();
-    with_padded(shape, input, |layout, input| {
+    with_planes(shape, input, |layout, input| {
         parts(shape, &mut output).into_par_iter().for_each(|part| {
             let weight = &packed[part.group];
             let slice = slice_of(shape.depth());
             with_scratch(part.pixels.len().div_ceil(STRIP) * slice * STRIP, |scratch| {
-                AutoArch::new().dispatch(Forward { shape, layout, input, weight, bias, part, scratch });
+                AutoArch::new().dispatch(Forward { layout, input, weight, bias, part, scratch });
             });
         });
     });
     output
 }
 
-/// Runs `f` with the padded planes of the input; with those that are there where nothing has to change.
-pub(super) fn with_padded<R>(shape: &Shape, input: &[f32], f: impl FnOnce(Layout<'_>, &[f32]) -> R) -> R {
-    let layout = Layout::new(shape, 0);
-    if shape.stride[1] == 1 && shape.padding == [0, 0] {
+/// Runs `f` with the [reduced](Shape::reduced) shape and the planes of the input: padded, sampled, or those that are there where
+/// nothing has to change.
+pub(super) fn with_planes<R>(shape: &Shape, input: &[f32], f: impl FnOnce(Layout<'_>, &[f32]) -> R) -> R {
+    let reduced = &shape.reduced();
+    let layout = Layout::new(reduced);
+    if reduced.stride[1] == 1 && reduced.padding == [0, 0] && !shape.is_sampling() {
         return f(layout, input);
     }
-    with_scratch(shape.batch * shape.channels_in * layout.len(), |padded| {
-        padded
-            .par_chunks_exact_mut(layout.len())
-            .zip(input.par_chunks_exact(shape.pixels_in()))
-            .for_each(|(padded, plane)| layout.fill(plane, padded));
-        f(layout, padded)
+    with_scratch(shape.batch * shape.channels_in * layout.len(), |planes| {
+        let pairs = planes.par_chunks_exact_mut(layout.len()).zip(input.par_chunks_exact(shape.pixels_in()));
+        if shape.is_sampling() {
+            pairs.for_each(|(sampled, plane)| sample(shape, plane, sampled));
+        } else {
+            pairs.for_each(|(padded, plane)| layout.fill(plane, padded));
+        }
+        f(layout, planes)
     })
+}
+
+/// The pixels that a kernel of one element meets.
+fn sample(shape: &Shape, plane: &[f32], sampled: &mut [f32]) {
+    let rows = plane.chunks_exact(shape.input[1]).step_by(shape.stride[0]);
+    for (target, row) in sampled.chunks_exact_mut(shape.output[1]).zip(rows) {
+        for (target, &number) in target.iter_mut().zip(row.iter().step_by(shape.stride[1])) {
+            *target = number;
+        }
+    }
 }
 
 /// `depth` in parts of nearly equal size, whole lines.
@@ -132,7 +145,6 @@ fn parts<'a>(shape: &Shape, output: &'a mut [f32]) -> Vec<Part<'a>> {
 }
 
 struct Forward<'a> {
-    shape: &'a Shape,
     layout: Layout<'a>,
     /// As the layout says.
     input: &'a [f32],
@@ -147,12 +159,12 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self) {
-        let depth = self.shape.depth();
+        let depth = self.layout.shape.depth();
         let slice = slice_of(depth);
         let mut tile = [[0.0; STRIP]; TILE];
         let matrices = std::mem::take(&mut self.scratch).as_chunks_mut::<STRIP>().0;
-        let mut patches = Patches::new(self.layout, self.shape.channels_in);
-        let channel = self.part.group * self.shape.group_in();
+        let mut patches = Patches::new(self.layout, self.layout.shape.channels_in);
+        let channel = self.part.group * self.layout.shape.group_in();
         for start in (0..depth).step_by(slice) {
             let depths = start..(start + slice).min(depth);
             for (strip, matrix) in matrices.chunks_exact_mut(slice).enumerate() {
@@ -188,18 +200,18 @@ impl Forward<'_> {
     ) {
         let first_row = self.part.rows.start + row;
         let left = Left {
-            lines: &self.weight[start / LINE * self.shape.group_out() + first_row..],
-            block: self.shape.group_out(),
+            lines: &self.weight[start / LINE * self.layout.shape.group_out() + first_row..],
+            block: self.layout.shape.group_out(),
         };
         let pixels = self.pixels(strip);
-        let plane = self.shape.pixels_out();
+        let plane = self.layout.shape.pixels_out();
         let part_rows = self.part.rows.len();
         let first_image = self.part.pixels.start / plane;
         let image = pixels.start / plane;
         // Of the part's pixels of this image, the first that the strip has.
         let at = pixels.start - self.part.pixels.start.max(image * plane);
         let first_plane = (image - first_image) * part_rows + row;
-        let bias_at = self.part.group * self.shape.group_out() + first_row;
+        let bias_at = self.part.group * self.layout.shape.group_out() + first_row;
         let bias = |row: usize| self.bias.map_or(0.0, |bias| bias[bias_at + row]);
         product::<S>(left, matrix, Start::Zero, tile);
         if pixels.len() == STRIP && self.part.planes[first_plane].len() >= at + STRIP {

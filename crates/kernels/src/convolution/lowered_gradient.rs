@@ -5,7 +5,8 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, VFma, WithSimd};
 use rayon::prelude::*;
 
-use super::lowered::with_padded;
+use super::lines::add_up;
+use super::lowered::with_planes;
 use super::padded::Layout;
 use super::patches::Patches;
 use super::scratch::with_scratch;
@@ -15,7 +16,24 @@ use crate::vector::{Floats, LINE, Line, lanes, load, multiply_add, splat, store}
 
 /// The gradient of the input, `[batch, channels_in, height, width]`: what each output pixel gives to its patch.
 pub(super) fn input(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let shape = &shape.joined();
+    let sampled = input_of_reduced(&shape.reduced(), weight, gradient);
+    if !shape.is_sampling() {
+        return sampled;
+    }
+    let mut output = vec![0.0; shape.batch * shape.channels_in * shape.pixels_in()];
+    let planes = output.par_chunks_exact_mut(shape.pixels_in());
+    planes.zip(sampled.par_chunks_exact(shape.pixels_out())).for_each(|(plane, sampled)| {
+        let rows = plane.chunks_exact_mut(shape.input[1]).step_by(shape.stride[0]);
+        for (row, sampled) in rows.zip(sampled.chunks_exact(shape.output[1])) {
+            for (target, &number) in row.iter_mut().step_by(shape.stride[1]).zip(sampled) {
+                *target = number;
+            }
+        }
+    });
+    output
+}
+
+fn input_of_reduced(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; shape.batch * shape.channels_in * shape.pixels_in()];
     let packed: Vec<Vec<Line>> = weight
         .chunks(shape.group_out() * shape.depth())
@@ -32,7 +50,7 @@ pub(super) fn input(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32>
             }
         }
     }
-    let layout = Layout::new(shape, 0);
+    let layout = Layout::new(shape);
     parts.into_par_iter().for_each(|part| {
         let weight = &packed[part.group];
         let strip = shape.group_out() * STRIP;
@@ -139,7 +157,6 @@ const SUMS: usize = 8192;
 ///
 /// Both factors have their pixels side by side, so a register holds partial sums of one element, which are added at the end.
 pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let shape = &shape.joined();
     let (depth, rows, plane) = (shape.depth(), shape.group_out(), shape.pixels_out());
     let pixels = shape.batch * plane;
     let mut output = vec![0.0; shape.channels_out * depth];
@@ -161,7 +178,7 @@ pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32>
         let parts: Vec<_> = (0..shape.groups)
             .flat_map(|group| columns.iter().map(move |columns| (group, columns.clone())))
             .collect();
-        let sums: Vec<Vec<f32>> = with_padded(shape, input, |layout, input| {
+        let sums: Vec<Vec<f32>> = with_planes(shape, input, |layout, input| {
             let sums_of = |(group, columns): &(usize, Range<usize>)| {
                 let (group, columns) = (*group, columns.clone());
                 let gradient = &gradient[group * rows * width..][..rows * width];
@@ -169,8 +186,7 @@ pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32>
                 let mut sums = vec![0.0; lines];
                 let output = &mut sums;
                 with_scratch(columns.len() * CHUNK + lines * LINE, |scratch| {
-                    let op =
-                        WeightGradient { shape, layout, input, gradient, group, columns, output, scratch };
+                    let op = WeightGradient { layout, input, gradient, group, columns, output, scratch };
                     AutoArch::new().dispatch(op);
                 });
                 sums
@@ -188,7 +204,6 @@ pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32>
 }
 
 struct WeightGradient<'a> {
-    shape: &'a Shape,
     layout: Layout<'a>,
     /// As the layout says.
     input: &'a [f32],
@@ -212,11 +227,11 @@ impl WithSimd for WeightGradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let (rows, columns) = (self.shape.group_out(), self.columns.len());
-        let pixels = self.shape.batch * self.shape.pixels_out();
+        let (rows, columns) = (self.layout.shape.group_out(), self.columns.len());
+        let pixels = self.layout.shape.batch * self.layout.shape.pixels_out();
         let width = pixels.next_multiple_of(LINE);
-        let mut patches = Patches::new(self.layout, self.shape.channels_in);
-        let channel = self.group * self.shape.group_in();
+        let mut patches = Patches::new(self.layout, self.layout.shape.channels_in);
+        let channel = self.group * self.layout.shape.group_in();
         let (matrix, sums) = self.scratch.split_at_mut(columns * CHUNK);
         let sums = sums.as_chunks_mut::<LINE>().0;
         sums.fill([0.0; LINE]);
@@ -250,9 +265,7 @@ impl WithSimd for WeightGradient<'_> {
                 }
             }
         }
-        for (output, sums) in self.output.iter_mut().zip(&*sums) {
-            *output = sums[..lanes::<S>()].iter().sum();
-        }
+        add_up::<S>(sums, self.output);
     }
 }
 

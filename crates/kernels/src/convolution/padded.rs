@@ -13,12 +13,18 @@ pub(super) struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// With at least `spare` numbers behind those that the last output of a row meets, and then a whole number of lines.
-    pub(super) fn new(shape: &'a Shape, spare: usize) -> Self {
+    pub(super) fn new(shape: &'a Shape) -> Self {
         let columns = (shape.input[1] + 2 * shape.padding[1]).div_ceil(shape.stride[1]);
         let layout = Self { shape, pitch: 0 };
-        let pitch = columns.max(shape.output[1] + layout.reach()) + spare;
-        Self { pitch: if spare > 0 { pitch.next_multiple_of(LINE) } else { pitch }, ..layout }
+        Self { pitch: columns.max(shape.output[1] + layout.reach()), ..layout }
+    }
+
+    /// With room for whole lines behind the last output of a row and the last input.
+    pub(super) fn of_whole_lines(shape: &'a Shape) -> Self {
+        let layout = Self::new(shape);
+        let inputs = (shape.input[1] + shape.padding[1]).div_ceil(shape.stride[1]);
+        let whole = inputs.max(shape.output[1]).next_multiple_of(LINE) + layout.reach();
+        Self { pitch: layout.pitch.max(whole), ..layout }
     }
 
     /// Places from the first element of the kernel to the last.

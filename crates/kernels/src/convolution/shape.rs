@@ -101,10 +101,16 @@ impl Shape {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
     }
 
-    /// The same convolution, with the rows of a pointwise one joined into one.
-    pub(crate) fn joined(self) -> Self {
-        if self.is_pointwise() {
-            Self { input: [1, self.pixels_in()], output: [1, self.pixels_out()], ..self }
+    /// Whether output pixels are sums over the channels of one input pixel each, and other input pixels mean nothing.
+    pub(crate) fn is_sampling(&self) -> bool {
+        self.kernel == [1, 1] && self.padding == [0, 0] && self.stride != [1, 1]
+    }
+
+    /// The same convolution of those pixels that mean something, in one row where rows mean nothing.
+    pub(crate) fn reduced(self) -> Self {
+        if self.is_pointwise() || self.is_sampling() {
+            let size = [1, self.pixels_out()];
+            Self { input: size, output: size, stride: [1, 1], ..self }
         } else {
             self
         }
