@@ -19,6 +19,7 @@ mod patches;
 mod product;
 #[cfg(feature = "flex")]
 mod scratch;
+#[cfg_attr(not(feature = "flex"), expect(dead_code, reason = "what only the fast path asks"))]
 mod shape;
 #[cfg(test)]
 mod tests;
