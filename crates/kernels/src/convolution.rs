@@ -17,6 +17,7 @@ mod padded;
 mod patches;
 #[cfg(feature = "flex")]
 mod scratch;
+#[cfg_attr(not(feature = "flex"), expect(dead_code, reason = "what only the fast path asks"))]
 mod shape;
 #[cfg(test)]
 mod tests;

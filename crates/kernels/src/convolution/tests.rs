@@ -62,9 +62,12 @@ fn output_and_gradients(case: &Case, convolution: Convolution) -> [(&'static str
     ]
 }
 
-/// Twice the tolerance, since burn's own numbers are off as much.
+/// Twice the tolerance, since burn's own numbers are off as much. Where the numbers are burn's anyway there is nothing to compare.
 #[track_caller]
 fn agrees(case: &Case) {
+    if !is_accelerated(&numbers([1], 1, &device())) {
+        return;
+    }
     let expected = output_and_gradients(case, module::conv2d);
     for ((_, actual), (_, expected)) in output_and_gradients(case, conv2d).iter().zip(&expected) {
         assert_close(actual, expected, 2.0 * case.tolerance);
@@ -191,6 +194,9 @@ fn views_are_read_as_they_look() {
 #[test]
 fn nan_and_infinity_stay_visible() {
     let device = device();
+    if !is_accelerated(&numbers([1], 1, &device)) {
+        return;
+    }
     let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
     for (channels, reach) in [(5, 1), (32, 5)] {
         for special in [f32::NAN, f32::INFINITY] {
@@ -219,6 +225,9 @@ fn any_number_of_threads_gives_the_same_bits() {
         winograd([2, 135, 14, 13], 260, 1),
         case([2, 24, 23, 19], [24, 1, 3, 3], 1, 1),
     ];
+    if !is_accelerated(&numbers([1], 1, &device())) {
+        return;
+    }
     let compute = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| cases.clone().map(|case| output_and_gradients(&case, conv2d)))
