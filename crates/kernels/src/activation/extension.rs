@@ -14,7 +14,7 @@ use super::Function;
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
 pub(crate) trait ActivationOps: Backend {
     /// `function` of each element.
-    #[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "no backend to pass it on to"))]
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn activation(input: FloatTensor<Self>, function: Function) -> FloatTensor<Self>;
 }
 

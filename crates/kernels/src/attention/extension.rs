@@ -12,9 +12,9 @@ use super::{Causal, Mask};
 
 /// What a backend has to offer for the fast path.
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
-#[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "no backend to pass it on to"))]
 pub(crate) trait AttentionOps: Backend {
     /// See [`attention`](super::attention()).
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn attention_by_blocks(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,

@@ -10,9 +10,9 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, backend_extension};
 
 /// What a backend has to offer for the fast path.
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
-#[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "no backend to pass it on to"))]
 pub(crate) trait BatchNormOps: Backend {
     /// The normalised batch, and the mean and variance of each channel.
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn normalize_batch(
         input: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -21,6 +21,7 @@ pub(crate) trait BatchNormOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// Each channel times its scale, plus its shift.
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn scale_channels(
         input: FloatTensor<Self>,
         scale: FloatTensor<Self>,

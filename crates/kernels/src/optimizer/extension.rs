@@ -7,9 +7,9 @@ use super::{AdamStep, SgdStep};
 
 /// What a backend has to offer for the fast path.
 #[backend_extension(Flex: cfg(feature = "flex"))]
-#[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "no backend to pass it on to"))]
 pub(crate) trait OptimizerOps: Backend {
     /// The new parameter, first and second average.
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn fused_adam(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -19,6 +19,7 @@ pub(crate) trait OptimizerOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// The new parameter, first, second and largest second average.
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn fused_amsgrad(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -29,6 +30,7 @@ pub(crate) trait OptimizerOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// The new parameter, without a velocity.
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn fused_descent(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -36,6 +38,7 @@ pub(crate) trait OptimizerOps: Backend {
     ) -> FloatTensor<Self>;
 
     /// The new parameter and velocity.
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn fused_momentum(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
