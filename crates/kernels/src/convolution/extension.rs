@@ -14,11 +14,11 @@ use super::shape::Shape;
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
 pub(crate) trait ConvolutionOps: Backend {
     /// See [`conv2d`](super::conv2d); without a bias.
-    #[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "no backend to pass it on to"))]
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn convolution(input: FloatTensor<Self>, weight: FloatTensor<Self>, shape: Shape) -> FloatTensor<Self>;
 
     /// The same plus a bias.
-    #[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "no backend to pass it on to"))]
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn biased_convolution(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,

@@ -11,7 +11,7 @@ use burn::backend::{Autodiff, Backend, backend_extension};
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
 pub(crate) trait LstmOps: Backend {
     /// `h` after each step and then `c` after the last one, `[T + 1, B, D]`: an operation has one output.
-    #[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "no backend to pass it on to"))]
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
     fn lstm(
         projected: FloatTensor<Self>,
         weight: FloatTensor<Self>,
