@@ -79,8 +79,7 @@ pub trait Architecture {
     /// The public checkpoints that it can exchange weights with, besides this project's own.
     fn layouts(&self) -> Vec<Layout>;
 
-    /// A batch of one of the size that the model is made for, filled with zeros. Of text it has no more than
-    /// [`EXAMPLE_TOKENS`].
+    /// A batch of one of the size that the model is made for, filled with zeros. Of text it has no more than 128 tokens.
     ///
     /// # Errors
     /// If that is too large to follow the model's shapes with.
