@@ -144,7 +144,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return check(&kept, name, &measured);
     }
     if options.save {
-        kept.update(name, &rows);
+        kept.update(name, &rows, options.seconds);
         kept.write()?;
     }
     Ok(())

@@ -25,6 +25,9 @@ struct Kept {
     ratio: f64,
     least: f64,
     most: f64,
+    /// Turns of each side, and seconds of each.
+    turns: usize,
+    seconds: f64,
     date: String,
 }
 
@@ -41,7 +44,7 @@ impl Ratios {
         Some(self.0.get(peer)?.get(case)?.ratio)
     }
 
-    pub(super) fn update(&mut self, peer: &str, rows: &[Row]) {
+    pub(super) fn update(&mut self, peer: &str, rows: &[Row], seconds: f64) {
         let date = today();
         let kept = self.0.entry(peer.to_owned()).or_default();
         for row in rows {
@@ -51,7 +54,11 @@ impl Ratios {
             };
             let (ours_ms, peer_ms) = (round(row.ours.typical()), round(peers.typical()));
             let (ratio, least, most) = (round(ratio), round(least), round(most));
-            kept.insert(row.name.clone(), Kept { ours_ms, peer_ms, ratio, least, most, date: date.clone() });
+            let (turns, date) = (row.ours.turns.len(), date.clone());
+            kept.insert(
+                row.name.clone(),
+                Kept { ours_ms, peer_ms, ratio, least, most, turns, seconds, date },
+            );
         }
     }
 
@@ -72,7 +79,7 @@ impl Ratios {
             "# Benchmarks\n\n\
              This project and its peers on two threads, measured in turns (ours, peer, ours, peer) by\n\n\
              ```console\n$ cargo xtask bench --peer torch --save\n$ cargo xtask bench --peer onnxruntime --save\n```\n\n\
-             A turn repeats the case for 0.3 seconds; its time is the median. The table has the lower quartile of seven turns, the\n\
+             A turn repeats the case for a while; its time is the median. The table has the lower quartile of the turns, the\n\
              ratio of the two (below 1 ours is faster), and the least and largest ratio of two turns that followed each other. Machine:\n\
              {}. Versions: {}.\n\n\
              `NAME/train` is forward and backward: the gradients of the input and of the parameters, from one of the output. For a\n\
@@ -82,16 +89,18 @@ impl Ratios {
         );
         for (peer, cases) in &self.0 {
             page += &format!(
-                "\n## {peer}\n\n| case | ours, ms | {peer}, ms | ratio | of turns | measured |\n|---|---|---|---|---|---|\n"
+                "\n## {peer}\n\n| case | ours, ms | {peer}, ms | ratio | of turns | turns | measured |\n|---|---|---|---|---|---|---|\n"
             );
             for (name, case) in cases {
                 page += &format!(
-                    "| `{name}` | {} | {} | {:.2} | {:.2} to {:.2} | {} |\n",
+                    "| `{name}` | {} | {} | {:.2} | {:.2} to {:.2} | {} of {} s | {} |\n",
                     digits(case.ours_ms),
                     digits(case.peer_ms),
                     case.ratio,
                     case.least,
                     case.most,
+                    case.turns,
+                    case.seconds,
                     case.date
                 );
             }
