@@ -24,7 +24,4 @@ def session(build, batch):
 
 
 if __name__ == "__main__":
-    serve(
-        {f"{name}/b{batch}": session(build, batch) for name, build in CLASSIFIERS.items() for batch in (1, 8)},
-        torch.get_num_threads() == 2,
-    )
+    serve({f"{name}/b{batch}": session(build, batch) for name, build in CLASSIFIERS.items() for batch in (1, 8)})

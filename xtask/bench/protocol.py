@@ -5,9 +5,8 @@ import sys
 import time
 
 
-def serve(cases, threads_set):
+def serve(cases):
     """`cases` maps a name to a function that makes the tensors and returns what is measured."""
-    assert threads_set
     run = None
     for line in sys.stdin:
         command, _, argument = line.strip().partition(" ")

@@ -285,4 +285,4 @@ def cases():
 
 
 if __name__ == "__main__":
-    serve(cases(), torch.get_num_threads() == 2)
+    serve(cases())

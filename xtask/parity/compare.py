@@ -88,7 +88,7 @@ def clean(inputs):
 def compare(program, preset, layout, form, folder):
     """A row of the table: the largest error of the outputs, the seconds, and whether the way back gives the same."""
     config = listed(program, "model", "show", preset["name"])["config"]
-    made = reference(name_there(preset), config, layout, preset["inputs"])
+    made = reference(preset["name"], config, layout, preset["inputs"])
     if made is None:
         return None
     weights = made.weights()
@@ -148,7 +148,7 @@ def loads(preset, layout, back):
     """PyTorch's own module takes the file, strictly."""
     if layout in ("torchvision", "timm", "pytorch_resnet_cifar10", "pytorch-unet", "pytorch"):
         config, inputs = preset["config"], preset["inputs"]
-        made = reference(name_there(preset), config, layout, inputs)
+        made = reference(preset["name"], config, layout, inputs)
         # The stacks' names begin with the attribute that holds them.
         own = {made.arrange({name: torch.empty(0)}).popitem()[0]: name for name in made.module.state_dict()}
         made.module.load_state_dict({own[name]: tensor for name, tensor in load_file(back).items()}, strict=True)
@@ -204,7 +204,7 @@ def training_step(example, preset, layout, folder):
     that cancel (a shift before a batch norm), which no f32 has to 1e-4. There, ours may be as far off as `WORSE` times PyTorch's.
     """
     config = preset["config"]
-    made = reference(name_there(preset), config, layout, preset["inputs"])
+    made = reference(preset["name"], config, layout, preset["inputs"])
     if "images" in made.inputs and made.inputs["images"].shape[-1] > 300:
         made.inputs["images"] = made.inputs["images"][:, :, :176, :176].contiguous()
     away_from_kinks(made.module)
@@ -231,11 +231,6 @@ def training_step(example, preset, layout, folder):
         "error": error, "which": which, "f32": ours["f32"][0], "which_f32": ours["f32"][1], "torch": in_f32,
         "passed": passed, "seconds": seconds, "tensors": len(expected) - 1,
     }  # fmt: skip
-
-
-def name_there(preset):
-    """torchvision's name where the preset has one."""
-    return preset["name"]
 
 
 def forms(preset, layout):

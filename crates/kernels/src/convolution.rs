@@ -35,8 +35,8 @@ use shape::Shape;
 /// The convolution of `input` with the kernels in `weight`, plus `bias`; the same as burn's.
 ///
 /// On flex, 3x3 kernels with stride 1 and at least 32 channels on both sides are computed with Winograd's transforms: the largest
-/// error, in values and gradients, is 2e-5 of the largest number instead of 2e-6, and an infinity or NaN in the input makes NaN
-/// of all outputs in the tiles of 4x4 pixels that it reaches. All others are exact to a few roundings.
+/// error stays below 2e-5 of the largest number, in values and gradients, and an infinity or NaN in the input makes NaN of all
+/// outputs in the tiles of 4x4 pixels that it reaches. All others are exact to a few roundings.
 ///
 /// # Shapes
 /// - `input`: `[batch, channels in, height, width]`

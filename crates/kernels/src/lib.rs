@@ -19,6 +19,7 @@
 mod activation;
 mod allocator;
 mod attention;
+mod backward;
 mod batch_norm;
 mod convolution;
 mod device;

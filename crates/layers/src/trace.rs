@@ -86,6 +86,12 @@ pub fn record<R>(forward: impl FnOnce() -> R) -> (R, Vec<Event>) {
 /// Most elements that a layer may put out in [`shapes`]: 256 MB of 32-bit floats, some ten times the largest of any preset.
 pub const MAX_OUTPUT: usize = 1 << 26;
 
+/// Whether a tensor of this shape is small enough for [`shapes`].
+pub fn can_follow(shape: &[usize]) -> bool {
+    let elements = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
+    elements.is_some_and(|elements| elements <= MAX_OUTPUT)
+}
+
 /// A layer's output is too large to follow the shapes of a model further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a {kind} would put out {shape:?}, which is more than {MAX_OUTPUT} numbers")]
@@ -180,8 +186,7 @@ pub fn layer<const P: usize, const I: usize, const D: usize>(
     if !only_shapes() {
         return compute(input);
     }
-    let elements = output.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
-    if elements.is_none_or(|elements| elements > MAX_OUTPUT) {
+    if !can_follow(&output) {
         resume_unwind(Box::new(TooLarge { kind, shape: output.to_vec() }));
     }
     Tensor::zeros(output, &input.device())

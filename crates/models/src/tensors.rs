@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Element, Int, Tensor, TensorData, kind};
-use libellus_layers::trace::MAX_OUTPUT;
+use libellus_layers::trace::can_follow;
 
 /// Tensors by name, in host memory.
 ///
@@ -135,8 +135,7 @@ impl Tensors {
         name: &str,
         shape: [usize; D],
     ) -> Result<Self, InputError> {
-        let elements = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
-        match elements.is_some_and(|elements| elements <= MAX_OUTPUT) {
+        match can_follow(&shape) {
             true => Ok(self.with_data(name, TensorData::zeros::<E, _>(shape))),
             false => Err(InputError::TooLarge { name: name.to_owned(), shape: shape.to_vec() }),
         }

@@ -9,6 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, backend_extension};
 
 use super::{Causal, Mask};
+use crate::backward::register;
 
 /// What a backend has to offer for the fast path.
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
@@ -56,11 +57,8 @@ impl<B: Backend + AttentionGradient> Backward<B, 3> for AttentionBackward {
         let parts = parts.map(|node| checkpointer.retrieve_node_output(node));
         let gradient = gradients.consume::<B>(&ops.node);
         let parts = B::attention_gradients(parts, mask, scale, causal, gradient);
-        for (parent, gradient) in ops.parents.into_iter().zip(parts) {
-            if let Some(parent) = parent {
-                gradients.register::<B>(parent.id, gradient);
-            }
-        }
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B, _>(gradients, parents, parts);
     }
 }
 
@@ -73,6 +71,7 @@ impl<B: Backend + AttentionGradient, C: CheckpointStrategy> AttentionOps for Aut
         scale: f64,
         causal: Causal,
     ) -> FloatTensor<Self> {
+        // Booleans have no autodiff: the same tensor, of the inner backend's type.
         let mask = match mask {
             Mask::Nothing => Mask::Nothing,
             Mask::Hidden(hidden) => Mask::Hidden(hidden),

@@ -8,6 +8,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, backend_extension};
 
+use crate::backward::register;
+
 /// What a backend has to offer for the fast path.
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
 pub(crate) trait BatchNormOps: Backend {
@@ -67,11 +69,8 @@ impl<B: Backend + BatchNormGradient> Backward<B, 3> for NormalizeBackward {
         let input = checkpointer.retrieve_node_output(input);
         let gradient = gradients.consume::<B>(&ops.node);
         let parts = B::normalize_batch_gradients(input, gamma, statistics, epsilon, gradient);
-        for (parent, gradient) in ops.parents.into_iter().zip(parts) {
-            if let Some(parent) = parent {
-                gradients.register::<B>(parent.id, gradient);
-            }
-        }
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B, _>(gradients, parents, parts);
     }
 }
 
@@ -86,11 +85,8 @@ impl<B: Backend + BatchNormGradient> Backward<B, 3> for ScaleBackward {
         let input = checkpointer.retrieve_node_output(input);
         let gradient = gradients.consume::<B>(&ops.node);
         let parts = B::scale_channels_gradients(input, scale, gradient);
-        for (parent, gradient) in ops.parents.into_iter().zip(parts) {
-            if let Some(parent) = parent {
-                gradients.register::<B>(parent.id, gradient);
-            }
-        }
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B, _>(gradients, parents, parts);
     }
 }
 

@@ -4,8 +4,8 @@
 //! outputs takes 36 products for each pair of channels instead of 144, at the price of transforms of tiles and kernels.
 //!
 //! The largest error is about 2e-6 of the largest output, in the gradient of the weights up to 5e-6, where the direct sum has 1e-6:
-//! the tests allow 2e-5. An infinity or NaN in the input spreads
-//! over the tiles that it lies in: NaN in up to 4x4 outputs for each of them.
+//! the tests allow 2e-5. An infinity or NaN in the input spreads over the tiles that it lies in: NaN in up to 4x4 outputs for
+//! each of them.
 //!
 //! Tensors are read and written as they are, `[batch, channels, height, width]`. A thread turns some rows of 16 channels at a time
 //! into lines with the channels side by side (see [`lines`](super::lines)), where vector instructions transform 16 tiles at once.
@@ -56,16 +56,7 @@ pub(super) fn suits(shape: &Shape) -> bool {
 
 /// The output, `[batch, channels_out, height, width]`.
 pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    let layer = Layer {
-        batch: shape.batch,
-        channels_in: shape.channels_in,
-        channels_out: shape.channels_out,
-        input: shape.input,
-        output: shape.output,
-        padding: shape.padding,
-        kernels: Kernels::AsStored,
-    };
-    layer.run(input, weight, bias)
+    Layer::of(shape).run(input, weight, bias)
 }
 
 /// The gradient of the input: a convolution of the output's gradient with the kernels turned round.
@@ -104,6 +95,19 @@ struct Layer {
 }
 
 impl Layer {
+    /// The convolution itself.
+    fn of(shape: &Shape) -> Self {
+        Self {
+            batch: shape.batch,
+            channels_in: shape.channels_in,
+            channels_out: shape.channels_out,
+            input: shape.input,
+            output: shape.output,
+            padding: shape.padding,
+            kernels: Kernels::AsStored,
+        }
+    }
+
     /// Tiles in each direction of an image.
     fn tiles(&self) -> [usize; 2] {
         self.output.map(|size| size.div_ceil(TILE))

@@ -7,6 +7,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, backend_extension};
 
+use crate::backward::register;
+
 /// What a backend has to offer for the fast path.
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
 pub(crate) trait LstmOps: Backend {
@@ -46,11 +48,8 @@ impl<B: Backend + LstmGradient> Backward<B, 4> for LstmBackward {
     fn backward(self, ops: Ops<B::Kept, 4>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<B>(&ops.node);
         let parts = B::lstm_gradients(&ops.state, gradient);
-        for (parent, gradient) in ops.parents.into_iter().zip(parts) {
-            if let Some(parent) = parent {
-                gradients.register::<B>(parent.id, gradient);
-            }
-        }
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B, _>(gradients, parents, parts);
     }
 }
 

@@ -11,6 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, backend_extension};
 
 use super::Centre;
+use crate::backward::register;
 
 /// What a backend has to offer for the fast path.
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
@@ -69,11 +70,8 @@ impl<B: Backend + NormGradient> Backward<B, 3> for NormBackward {
         let input = checkpointer.retrieve_node_output(input);
         let gradient = gradients.consume::<B>(&ops.node);
         let parts = B::norm_gradients(input, gamma, &statistics, gradient, centre);
-        for (parent, gradient) in ops.parents.into_iter().zip(parts) {
-            if let Some(parent) = parent {
-                gradients.register::<B>(parent.id, gradient);
-            }
-        }
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B, _>(gradients, parents, parts);
     }
 }
 

@@ -26,6 +26,7 @@ use crate::error::WeightsError;
 use crate::read::format::FileFormat;
 use crate::read::source::Source;
 use crate::read::tensor::Located;
+use crate::save::LAYOUT_KEY;
 
 /// Most tensors of a file. The largest models have some ten thousand, and a description takes a few times more memory
 /// than bytes in the file.
@@ -48,51 +49,58 @@ pub(crate) fn open(path: &Path, part: Option<&str>) -> Result<Contents, WeightsE
     contents(&Arc::new(Source::open(path)?), part)
 }
 
-/// Recognises the format by content and reads the header.
+/// Recognises the format by content and reads the header. Names are without the prefixes of wrappers, but in what this
+/// project wrote, which has its own names.
 pub(crate) fn contents(source: &Arc<Source>, part: Option<&str>) -> Result<Contents, WeightsError> {
-    let format = recognise(source)?;
+    let contents = match recognise(source)? {
+        FileFormat::Index => match part {
+            None => sharded::open(source)?,
+            Some(part) => return Err(no_such_part(source, part)),
+        },
+        format => one_file(source, format, part)?,
+    };
+    Ok(match contents.metadata.contains_key(LAYOUT_KEY) {
+        true => contents,
+        false => pytorch::without_wrapper_prefixes(contents),
+    })
+}
+
+/// The same for a file of a sharded checkpoint: it is no index, and its names are left as the index has them.
+fn shard_contents(source: &Arc<Source>) -> Result<Contents, WeightsError> {
+    match recognise(source)? {
+        FileFormat::Index => Err(WeightsError::Unrecognised {
+            path: source.path().to_owned(),
+            found: "is an index of files, listed as a file in another index".into(),
+        }),
+        format => one_file(source, format, None),
+    }
+}
+
+/// What a file of this format holds.
+fn one_file(source: &Arc<Source>, format: FileFormat, part: Option<&str>) -> Result<Contents, WeightsError> {
     let contents = match format {
         FileFormat::PyTorch => {
             let archive = zip::Archive::open(source)?;
             match numpy::is_npz(&archive) {
                 true => numpy::npz(&archive)?,
-                false => return pytorch::archive(&archive, part).map(pytorch::without_wrapper_prefixes),
+                false => return pytorch::archive(&archive, part),
             }
         }
-        FileFormat::LegacyPyTorch => {
-            return pytorch::legacy(source, part).map(pytorch::without_wrapper_prefixes);
-        }
-        FileFormat::Index => sharded::open(source)?,
+        FileFormat::LegacyPyTorch => return pytorch::legacy(source, part),
         FileFormat::Npy => numpy::npy(source)?,
         FileFormat::Gguf => gguf::open(source)?,
         _ => safetensors::open(source)?,
     };
     match part {
         None => Ok(contents),
-        Some(part) => {
-            let (path, part) = (source.path().to_owned(), part.to_owned());
-            Err(WeightsError::NoSuchPart { path, part, found: Vec::new() })
-        }
+        Some(part) => Err(no_such_part(source, part)),
     }
 }
 
-/// The same for a file of a sharded checkpoint: it is no index, and its names are left as the index has them.
-fn shard_contents(source: &Arc<Source>) -> Result<Contents, WeightsError> {
-    match recognise(source)? {
-        FileFormat::PyTorch => {
-            let archive = zip::Archive::open(source)?;
-            match numpy::is_npz(&archive) {
-                true => numpy::npz(&archive),
-                false => pytorch::archive(&archive, None),
-            }
-        }
-        FileFormat::LegacyPyTorch => pytorch::legacy(source, None),
-        FileFormat::Index => Err(WeightsError::Unrecognised {
-            path: source.path().to_owned(),
-            found: "is an index of files, listed as a file in another index".into(),
-        }),
-        _ => contents(source, None),
-    }
+/// Only PyTorch's own files have parts.
+fn no_such_part(source: &Source, part: &str) -> WeightsError {
+    let (path, part) = (source.path().to_owned(), part.to_owned());
+    WeightsError::NoSuchPart { path, part, found: Vec::new() }
 }
 
 /// The format that the first bytes give away. Archives all look like PyTorch's at this point.

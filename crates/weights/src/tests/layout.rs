@@ -109,3 +109,29 @@ fn two_parameters_of_one_name_cannot_be_saved() {
     );
     assert!(!path.exists());
 }
+
+/// A file of empty tensors with these names.
+fn named(names: &[&str], metadata: &str) -> Checkpoint {
+    let tensors: Vec<String> = names
+        .iter()
+        .map(|name| format!(r#""{name}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#))
+        .collect();
+    let header = format!(r#"{{"__metadata__":{metadata},{}}}"#, tensors.join(","));
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+    Checkpoint::from_bytes("wrapped.safetensors", bytes).unwrap()
+}
+
+#[test]
+fn what_wrappers_put_before_all_names_is_left_out_in_every_format() {
+    let names = |names: &[&str], metadata| {
+        named(names, metadata).names().map(str::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&["module._orig_mod.a", "module._orig_mod.b.c"], "{}"), "a b.c");
+    // Of the average of a model.
+    assert_eq!(names(&["module.a", "n_averaged"], "{}"), "a");
+    // Not of all: it is a module that is called so.
+    assert_eq!(names(&["module.a", "other"], "{}"), "module.a other");
+    assert_eq!(names(&["n_averaged"], "{}"), "n_averaged");
+    // What this project wrote has the names of its own modules.
+    assert_eq!(names(&["module.a"], r#"{"layout":"native"}"#), "module.a");
+}

@@ -181,7 +181,7 @@ fn a_folder_says_what_it_lacks_or_has_too_much_of() {
 }
 
 #[test]
-fn shards_of_pytorch_keep_the_names_that_the_index_has() {
+fn shards_have_the_names_of_the_index_and_the_checkpoint_those_of_the_model() {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(golden::golden("formats_training.pt"), folder.path().join("pytorch_model-00001-of-00001.bin"))
         .unwrap();
@@ -193,5 +193,6 @@ fn shards_of_pytorch_keep_the_names_that_the_index_has() {
     let index = serde_json::json!({ "metadata": {}, "weight_map": map });
     fs::write(folder.path().join("pytorch_model.bin.index.json"), index.to_string()).unwrap();
     let checkpoint = Checkpoint::open(folder.path()).unwrap();
-    assert_eq!(floats(&checkpoint.tensor("module._orig_mod.scalar").unwrap()), [3.25]);
+    assert_eq!(checkpoint.names().collect::<Vec<_>>(), names.names().collect::<Vec<_>>());
+    assert_eq!(floats(&checkpoint.tensor("scalar").unwrap()), [3.25]);
 }

@@ -6,7 +6,7 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::transform::{OfGradient, ToKernel, transform};
-use super::{Kernels, Layer, POINTS, ReadTiles, Source, TILE, WINDOW};
+use super::{Layer, POINTS, ReadTiles, Source, TILE, WINDOW};
 use crate::convolution::lines::from_lines;
 use crate::convolution::scratch::with_scratch;
 use crate::convolution::shape::Shape;
@@ -20,15 +20,7 @@ const TILES: usize = 64;
 
 /// The gradient of the weights, `[channels_out, channels_in, 3, 3]`.
 pub(in crate::convolution) fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let layer = &Layer {
-        batch: shape.batch,
-        channels_in: shape.channels_in,
-        channels_out: shape.channels_out,
-        input: shape.input,
-        output: shape.output,
-        padding: shape.padding,
-        kernels: Kernels::AsStored,
-    };
+    let layer = &Layer::of(shape);
     let [rows, columns] = layer.tiles();
     let (all_rows, groups) = (layer.batch * rows, layer.channels_out.div_ceil(STRIP));
     let per_row = POINTS * columns * (layer.blocks() * LINE + groups * STRIP);

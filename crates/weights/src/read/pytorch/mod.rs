@@ -29,15 +29,16 @@ use problem::PickleProblem;
 /// What `DataParallel` and `torch.compile` put before every name.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
+/// What `AveragedModel` keeps beside the model that it wraps: the number of updates.
+const COUNTER: &str = "n_averaged";
+
 /// The tensors without the prefixes of wrappers, if all names have them.
 pub(crate) fn without_wrapper_prefixes(mut contents: Contents) -> Contents {
-    while let Some(prefix) = WRAPPERS
-        .into_iter()
-        .find(|prefix| {
-            contents.tensors.keys().all(|name| name.len() > prefix.len() && name.starts_with(prefix))
-        })
-        .filter(|_| !contents.tensors.is_empty())
-    {
+    while let Some(prefix) = WRAPPERS.into_iter().find(|prefix| {
+        let mut names = contents.tensors.keys().filter(|name| *name != COUNTER).peekable();
+        names.peek().is_some() && names.all(|name| name.len() > prefix.len() && name.starts_with(prefix))
+    }) {
+        contents.tensors.remove(COUNTER);
         let tensors = std::mem::take(&mut contents.tensors).into_iter();
         contents.tensors = tensors.map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
     }
