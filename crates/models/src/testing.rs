@@ -78,7 +78,8 @@ pub(crate) fn scalar(logits: Tensor<2>) -> Tensor<1> {
     let weights: Vec<f32> = (0..images * classes)
         .map(|index| if index % 2 == 0 { 1.0 } else { -1.0 } * (index + 1) as f32)
         .collect();
-    let weights = Tensor::<2>::from_data(TensorData::new(weights, [images, classes]), &logits.device());
+    let weights = TensorData::new(weights, [images, classes]);
+    let weights = Tensor::<2>::from_data(weights, &logits.device()).cast(logits.dtype());
     (logits * weights).sum()
 }
 
