@@ -14,6 +14,9 @@ use burn::tensor::{Tensor, activation};
 use crate::device::is_accelerated;
 use extension::ActivationOps;
 
+/// The slope of [`leaky_relu`] where `x` is negative.
+const LEAKY_SLOPE: f32 = 0.01;
+
 /// `x` times the standard normal distribution function of `x`.
 ///
 /// Hendrycks and Gimpel 2016, arXiv:1606.08415. On flex the relative error is below 1e-6 down to where the tail leaves
@@ -52,9 +55,44 @@ pub fn exp<const D: usize>(input: Tensor<D>) -> Tensor<D> {
     apply(input, Function::Exp)
 }
 
+/// `max(x, 0)`. NaN stays.
+pub fn relu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
+    apply(input, Function::Relu)
+}
+
+/// `x` where positive, `0.01 x` elsewhere.
+pub fn leaky_relu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
+    apply(input, Function::LeakyRelu)
+}
+
+/// `min(max(x, 0), 6)`.
+pub fn relu6<const D: usize>(input: Tensor<D>) -> Tensor<D> {
+    apply(input, Function::Relu6)
+}
+
+/// `min(max(x / 6 + 0.5, 0), 1)`.
+pub fn hard_sigmoid<const D: usize>(input: Tensor<D>) -> Tensor<D> {
+    apply(input, Function::HardSigmoid)
+}
+
+/// `x` times [`hard_sigmoid`] of `x`.
+pub fn hard_swish<const D: usize>(input: Tensor<D>) -> Tensor<D> {
+    apply(input, Function::HardSwish)
+}
+
 /// The functions of this module by name, as they pass through the backend extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Function {
+    /// See [`relu`].
+    Relu,
+    /// See [`leaky_relu`].
+    LeakyRelu,
+    /// See [`relu6`].
+    Relu6,
+    /// See [`hard_sigmoid`].
+    HardSigmoid,
+    /// See [`hard_swish`].
+    HardSwish,
     /// See [`gelu`].
     Gelu,
     /// See [`gelu_tanh`].
@@ -82,6 +120,11 @@ fn apply<const D: usize>(input: Tensor<D>, function: Function) -> Tensor<D> {
 /// The same of burn's operations.
 fn composed<const D: usize>(input: Tensor<D>, function: Function) -> Tensor<D> {
     match function {
+        Function::Relu => activation::relu(input),
+        Function::LeakyRelu => activation::leaky_relu(input, LEAKY_SLOPE.into()),
+        Function::Relu6 => input.clamp(0.0, 6.0),
+        Function::HardSigmoid => activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),
+        Function::HardSwish => input.clone() * activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),
         Function::Gelu => composed_gelu(input),
         Function::GeluTanh => activation::gelu_approximate(input),
         Function::QuickGelu => input.clone() * activation::sigmoid(input * 1.702),

@@ -42,7 +42,9 @@ mod testing;
 #[cfg(feature = "flex")]
 mod vector;
 
-pub use activation::{exp, gelu, gelu_tanh, quick_gelu, sigmoid, silu, tanh};
+pub use activation::{
+    exp, gelu, gelu_tanh, hard_sigmoid, hard_swish, leaky_relu, quick_gelu, relu, relu6, sigmoid, silu, tanh,
+};
 pub use allocator::keep_freed_memory;
 pub use attention::{Causal, attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};

@@ -1,6 +1,6 @@
 //! Nonlinearities by name.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use libellus_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
@@ -48,15 +48,15 @@ impl Activation {
             return input;
         }
         match self {
-            Self::Relu => activation::relu(input),
-            Self::LeakyRelu => activation::leaky_relu(input, 0.01),
+            Self::Relu => kernels::relu(input),
+            Self::LeakyRelu => kernels::leaky_relu(input),
             Self::Gelu => kernels::gelu(input),
             Self::GeluTanh => kernels::gelu_tanh(input),
             Self::QuickGelu => kernels::quick_gelu(input),
             Self::Silu => kernels::silu(input),
-            Self::Relu6 => input.clamp(0.0, 6.0),
-            Self::HardSigmoid => activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),
-            Self::HardSwish => input.clone() * activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),
+            Self::Relu6 => kernels::relu6(input),
+            Self::HardSigmoid => kernels::hard_sigmoid(input),
+            Self::HardSwish => kernels::hard_swish(input),
             Self::Tanh => kernels::tanh(input),
             Self::Sigmoid => kernels::sigmoid(input),
             Self::Identity => input,

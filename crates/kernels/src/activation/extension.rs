@@ -60,12 +60,22 @@ impl<B: Backend + ActivationGradient, C: CheckpointStrategy> ActivationOps for A
         match prepared.compute_bound().stateful() {
             OpsKind::UnTracked(prepared) => prepared.finish(B::activation(input.into_primitive(), function)),
             OpsKind::Tracked(mut prepared) => match function {
-                Function::Gelu | Function::GeluTanh | Function::QuickGelu | Function::Silu => {
+                Function::HardSwish
+                | Function::Gelu
+                | Function::GeluTanh
+                | Function::QuickGelu
+                | Function::Silu => {
                     let node = prepared.checkpoint(&input);
                     let output = B::activation(input.into_primitive(), function);
                     prepared.finish((function, Kept::Input(node)), output)
                 }
-                Function::Sigmoid | Function::Tanh | Function::Exp => {
+                Function::Relu
+                | Function::LeakyRelu
+                | Function::Relu6
+                | Function::HardSigmoid
+                | Function::Sigmoid
+                | Function::Tanh
+                | Function::Exp => {
                     let output = B::activation(input.into_primitive(), function);
                     prepared.finish((function, Kept::Output(output.clone())), output)
                 }

@@ -2,14 +2,19 @@
 
 use burn::backend::{Flex, tensor::FloatTensor};
 
-use super::Function;
 use super::extension::{ActivationGradient, ActivationOps};
+use super::{Function, LEAKY_SLOPE};
 use crate::elementwise::{map, zip};
 use crate::scalar::{exp, normal, sigmoid, sigmoid_and_slope, tanh};
 
 impl ActivationOps for Flex {
     fn activation(input: FloatTensor<Self>, function: Function) -> FloatTensor<Self> {
         match function {
+            Function::Relu => map(input, relu),
+            Function::LeakyRelu => map(input, leaky_relu),
+            Function::Relu6 => map(input, relu6),
+            Function::HardSigmoid => map(input, hard_sigmoid),
+            Function::HardSwish => map(input, hard_swish),
             Function::Gelu => map(input, gelu),
             Function::GeluTanh => map(input, gelu_tanh),
             Function::QuickGelu => map(input, quick_gelu),
@@ -28,6 +33,11 @@ impl ActivationGradient for Flex {
         function: Function,
     ) -> FloatTensor<Self> {
         match function {
+            Function::Relu => zip(kept, gradient, relu_gradient),
+            Function::LeakyRelu => zip(kept, gradient, leaky_relu_gradient),
+            Function::Relu6 => zip(kept, gradient, relu6_gradient),
+            Function::HardSigmoid => zip(kept, gradient, hard_sigmoid_gradient),
+            Function::HardSwish => zip(kept, gradient, hard_swish_gradient),
             Function::Gelu => zip(kept, gradient, gelu_gradient),
             Function::GeluTanh => zip(kept, gradient, gelu_tanh_gradient),
             Function::QuickGelu => zip(kept, gradient, quick_gelu_gradient),
@@ -37,6 +47,66 @@ impl ActivationGradient for Flex {
             Function::Exp => zip(kept, gradient, exp_gradient),
         }
     }
+}
+
+// Comparisons are such that NaN stays NaN.
+
+#[inline(always)]
+pub(crate) fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+#[inline(always)]
+fn relu_gradient(y: f32, gradient: f32) -> f32 {
+    if y <= 0.0 { 0.0 } else { gradient }
+}
+
+#[inline(always)]
+pub(crate) fn leaky_relu(x: f32) -> f32 {
+    if x < 0.0 { LEAKY_SLOPE * x } else { x }
+}
+
+#[inline(always)]
+fn leaky_relu_gradient(y: f32, gradient: f32) -> f32 {
+    if y <= 0.0 { LEAKY_SLOPE * gradient } else { gradient }
+}
+
+#[inline(always)]
+pub(crate) fn relu6(x: f32) -> f32 {
+    x.clamp(0.0, 6.0)
+}
+
+#[inline(always)]
+fn relu6_gradient(y: f32, gradient: f32) -> f32 {
+    if y <= 0.0 || y >= 6.0 { 0.0 } else { gradient }
+}
+
+#[inline(always)]
+fn hard_sigmoid(x: f32) -> f32 {
+    x.mul_add(1.0 / 6.0, 0.5).clamp(0.0, 1.0)
+}
+
+#[inline(always)]
+fn hard_sigmoid_gradient(y: f32, gradient: f32) -> f32 {
+    if y <= 0.0 || y >= 1.0 { 0.0 } else { gradient / 6.0 }
+}
+
+#[inline(always)]
+pub(crate) fn hard_swish(x: f32) -> f32 {
+    x * hard_sigmoid(x)
+}
+
+#[inline(always)]
+fn hard_swish_gradient(x: f32, gradient: f32) -> f32 {
+    let inside = x.mul_add(1.0 / 3.0, 0.5);
+    gradient
+        * if x <= -3.0 {
+            0.0
+        } else if x >= 3.0 {
+            1.0
+        } else {
+            inside
+        }
 }
 
 #[inline(always)]
@@ -84,7 +154,7 @@ fn quick_gelu_gradient(x: f32, gradient: f32) -> f32 {
 }
 
 #[inline(always)]
-fn silu(x: f32) -> f32 {
+pub(crate) fn silu(x: f32) -> f32 {
     x / (1.0 + exp(-x))
 }
 

@@ -1,6 +1,6 @@
 """Golden values and slopes of the activations, in 64-bit floats.
 
-Run as `python activations.py`; writes activations.safetensors beside itself. Deterministic.
+Run as `python activations.py`; writes activations.safetensors and rectifiers.safetensors beside itself. Deterministic.
 Pinned: Python 3.11, torch 2.15.0, safetensors 0.8.0.
 
 `input` walks from -12 to 12 in steps that f32 holds exactly; for each function `<name>.value` and `<name>.slope`.
@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch.nn import functional
 
-FUNCTIONS = {
+SMOOTH = {
     "gelu": functional.gelu,
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
     "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
@@ -22,22 +22,30 @@ FUNCTIONS = {
     "tanh": torch.tanh,
     "exp": torch.exp,
 }
+RECTIFIERS = {
+    "relu": functional.relu,
+    "leaky_relu": functional.leaky_relu,
+    "relu6": functional.relu6,
+    "hard_sigmoid": functional.hardsigmoid,
+    "hard_swish": functional.hardswish,
+}
 EXTREMES = [1e30, -1e30, 1e-40, -1e-40, 0.0, float("inf"), float("-inf"), float("nan")]
 
 
-def main():
+def write(name, functions):
     x = (torch.arange(-384, 385, dtype=torch.float64) / 32).requires_grad_()
     extremes = torch.tensor(EXTREMES)
     tensors = {"input": x.detach(), "extremes": extremes}
-    for name, function in FUNCTIONS.items():
+    for function_name, function in functions.items():
         value = function(x)
         (slope,) = torch.autograd.grad(value.sum(), x)
-        tensors[f"{name}.value"] = value.detach()
-        tensors[f"{name}.slope"] = slope
-        tensors[f"{name}.extremes"] = function(extremes.double())
+        tensors[f"{function_name}.value"] = value.detach()
+        tensors[f"{function_name}.slope"] = slope
+        tensors[f"{function_name}.extremes"] = function(extremes.double())
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(tensors, Path(__file__).with_suffix(".safetensors"))
+    safetensors.torch.save_file(tensors, Path(__file__).with_name(f"{name}.safetensors"))
 
 
 if __name__ == "__main__":
-    main()
+    write("activations", SMOOTH)
+    write("rectifiers", RECTIFIERS)

@@ -64,7 +64,7 @@ impl Rnn {
     pub fn forward(&self, input: Tensor<3>, hidden: Option<Tensor<3>>) -> RnnOutput {
         let nonlinearity: fn(Tensor<2>) -> Tensor<2> = match self.nonlinearity {
             RnnNonlinearity::Tanh => activation::tanh,
-            RnnNonlinearity::Relu => activation::relu,
+            RnnNonlinearity::Relu => libellus_kernels::relu,
         };
         let state = hidden.map(|hidden| [hidden]);
         let Run { output, state: [hidden] } =
