@@ -13,6 +13,11 @@ use burn::tensor::{Tensor, activation};
 
 use crate::device::is_accelerated;
 use extension::ActivationOps;
+#[cfg(feature = "flex")]
+pub(crate) use flex::{
+    hard_swish as hard_swish_of, leaky_relu as leaky_relu_of, relu as relu_of, relu6 as relu6_of,
+    silu as silu_of,
+};
 
 /// The slope of [`leaky_relu`] where `x` is negative.
 const LEAKY_SLOPE: f32 = 0.01;

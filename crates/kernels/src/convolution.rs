@@ -4,7 +4,10 @@
 mod depthwise;
 mod extension;
 #[cfg(feature = "flex")]
+mod finish;
+#[cfg(feature = "flex")]
 mod flex;
+mod fused;
 #[cfg(feature = "flex")]
 mod lines;
 #[cfg(feature = "flex")]
@@ -30,6 +33,7 @@ use burn::tensor::{Tensor, module};
 
 use crate::device::is_accelerated;
 use extension::ConvolutionOps;
+pub use fused::{ChannelNorm, Epilogue, Nonlinearity, conv2d_fused};
 use shape::Shape;
 
 /// The convolution of `input` with the kernels in `weight`, plus `bias`; the same as burn's.

@@ -48,7 +48,7 @@ pub use activation::{
 pub use allocator::keep_freed_memory;
 pub use attention::{Causal, attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
-pub use convolution::conv2d;
+pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
 pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};
 pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};

@@ -1,7 +1,7 @@
 //! Nonlinearities by name.
 
 use burn::tensor::Tensor;
-use libellus_kernels as kernels;
+use libellus_kernels::{self as kernels, Nonlinearity};
 use serde::{Deserialize, Serialize};
 
 use crate::trace;
@@ -61,6 +61,24 @@ impl Activation {
             Self::Sigmoid => kernels::sigmoid(input),
             Self::Identity => input,
         }
+    }
+}
+
+/// The nonlinearity by which a convolution can end, or `None` for one that has to follow on its own.
+pub(crate) fn as_last_step(activation: Activation) -> Option<Nonlinearity> {
+    match activation {
+        Activation::Identity => Some(Nonlinearity::Identity),
+        Activation::Relu => Some(Nonlinearity::Relu),
+        Activation::LeakyRelu => Some(Nonlinearity::LeakyRelu),
+        Activation::Relu6 => Some(Nonlinearity::Relu6),
+        Activation::HardSwish => Some(Nonlinearity::HardSwish),
+        Activation::Silu => Some(Nonlinearity::Silu),
+        Activation::Gelu
+        | Activation::GeluTanh
+        | Activation::QuickGelu
+        | Activation::HardSigmoid
+        | Activation::Tanh
+        | Activation::Sigmoid => None,
     }
 }
 

@@ -15,7 +15,7 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Flag, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
-use libellus_kernels::{batch_norm, batch_norm_train};
+use libellus_kernels::{ChannelNorm, batch_norm, batch_norm_train};
 
 use crate::{RunningStatistic, trace};
 
@@ -74,15 +74,19 @@ impl BatchNorm {
     }
 
     fn normalize_by_running<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let device = input.device();
-        batch_norm(
-            input,
-            self.gamma.val(),
-            self.beta.val(),
-            self.running_mean.value().to_device(&device),
-            self.running_var.value().to_device(&device),
-            self.epsilon,
-        )
+        let ChannelNorm { gamma, beta, mean, variance, epsilon } = self.running(&input.device());
+        batch_norm(input, gamma, beta, mean, variance, epsilon)
+    }
+
+    /// The norm by running statistics.
+    pub(crate) fn running(&self, device: &Device) -> ChannelNorm {
+        ChannelNorm {
+            gamma: self.gamma.val(),
+            beta: self.beta.val(),
+            mean: self.running_mean.value().to_device(device),
+            variance: self.running_var.value().to_device(device),
+            epsilon: self.epsilon,
+        }
     }
 }
 

@@ -14,9 +14,11 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::{Epilogue, conv2d, conv2d_fused};
 
+use crate::activation::as_last_step;
 use crate::linear::fan_in;
-use crate::trace;
+use crate::{Activation, BatchNorm, trace};
 
 /// A two-dimensional convolution (cross-correlation, as everywhere in the field).
 ///
@@ -47,6 +49,79 @@ impl Conv2d {
     /// # Panics
     /// If `input` has another number of channels, or is smaller than the kernel.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let shape = self.output_shape(&input);
+        let [_, group, kernel_height, kernel_width] = self.weight.lazy_shape().dims();
+        let macs = (shape.iter().product::<usize>() * group * kernel_height * kernel_width) as u64;
+        trace::layer("Conv2d", &self.weight, input, shape, macs, |input| {
+            conv2d(input, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), self.options())
+        })
+    }
+}
+
+/// What follows a convolution, in this order; each may be missing.
+#[derive(Debug, Clone)]
+pub struct AfterConv<'a> {
+    /// Over the output's channels.
+    pub norm: Option<&'a BatchNorm>,
+    /// Added, of the output's shape.
+    pub residual: Option<Tensor<4>>,
+    /// Applied to the sum.
+    pub activation: Activation,
+}
+
+impl<'a> AfterConv<'a> {
+    /// A batch norm and a ReLU.
+    pub fn norm_relu(norm: &'a BatchNorm) -> Self {
+        Self { norm: Some(norm), residual: None, activation: Activation::Relu }
+    }
+}
+
+impl Conv2d {
+    /// `activation(norm(conv(input)) + residual)`.
+    ///
+    /// In evaluation on a CPU all of it is one pass over memory. Where a gradient is asked for or a
+    /// [`trace`](crate::trace) is recorded, one layer follows the other.
+    ///
+    /// # Shapes
+    /// As for [`Conv2d::forward`].
+    ///
+    /// # Panics
+    /// As [`Conv2d::forward`], and if the residual has another shape than the output.
+    pub fn forward_then(&self, input: Tensor<4>, after: AfterConv<'_>) -> Tensor<4> {
+        if input.device().is_autodiff() || trace::is_recording() {
+            let output = self.forward(input);
+            let output = match after.norm {
+                Some(norm) => norm.forward(output),
+                None => output,
+            };
+            let output = match after.residual {
+                Some(residual) => output + residual,
+                None => output,
+            };
+            return after.activation.forward(output);
+        }
+        self.output_shape(&input);
+        let last_step = as_last_step(after.activation);
+        let epilogue = Epilogue {
+            bias: self.bias.as_ref().map(|bias| bias.val()),
+            norm: after.norm.map(|norm| norm.running(&input.device())),
+            residual: after.residual,
+            nonlinearity: last_step.unwrap_or_default(),
+        };
+        let output = conv2d_fused(input, self.weight.val(), self.options(), epilogue);
+        match last_step {
+            Some(_) => output,
+            None => after.activation.forward(output),
+        }
+    }
+
+    fn options(&self) -> ConvOptions<2> {
+        ConvOptions::new(self.stride, self.padding, self.dilation, self.groups)
+    }
+
+    /// # Panics
+    /// As [`Conv2d::forward`].
+    fn output_shape(&self, input: &Tensor<4>) -> [usize; 4] {
         let [channels_out, group, kernel_height, kernel_width] = self.weight.lazy_shape().dims();
         let [batch, channels, height, width] = input.dims();
         assert_eq!(
@@ -62,17 +137,7 @@ impl Conv2d {
             assert!(padded >= reach, "a kernel that reaches over {reach} pixels got {:?}", input.dims());
             (padded - reach) / self.stride[axis] + 1
         };
-        let shape = [batch, channels_out, size(0, height, kernel_height), size(1, width, kernel_width)];
-        let macs = (shape.iter().product::<usize>() * group * kernel_height * kernel_width) as u64;
-        trace::layer("Conv2d", &self.weight, input, shape, macs, |input| {
-            let options = ConvOptions::new(self.stride, self.padding, self.dilation, self.groups);
-            libellus_kernels::conv2d(
-                input,
-                self.weight.val(),
-                self.bias.as_ref().map(|bias| bias.val()),
-                options,
-            )
-        })
+        [batch, channels_out, size(0, height, kernel_height), size(1, width, kernel_width)]
     }
 }
 

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::{Activation, BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
+use crate::{Activation, AfterConv, BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
 
 /// `activation(norm(conv(x)))`, the unit that most convolutional networks are made of.
 ///
@@ -27,7 +27,19 @@ impl ConvNorm {
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H', W']` with `H' = ceil(H / stride)`, `W' = ceil(W / stride)` for an odd kernel
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.activation.forward(self.norm.forward(self.conv.forward(input)))
+        self.forward_plus(input, None)
+    }
+
+    /// The same with `residual`, of the output's shape, added before the activation.
+    ///
+    /// # Shapes
+    /// As for [`ConvNorm::forward`].
+    ///
+    /// # Panics
+    /// If the residual has another shape.
+    pub fn forward_plus(&self, input: Tensor<4>, residual: Option<Tensor<4>>) -> Tensor<4> {
+        let after = AfterConv { norm: Some(&self.norm), residual, activation: self.activation };
+        self.conv.forward_then(input, after)
     }
 }
 

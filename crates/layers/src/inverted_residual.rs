@@ -43,10 +43,13 @@ impl InvertedResidual {
             Some(squeeze) => squeeze.forward(inner),
             None => inner,
         };
-        let output = self.project.forward(inner);
         match self.has_shortcut {
-            true => self.drop_path.forward(output) + input,
-            false => output,
+            // In training the convolutions may be dropped before they meet the input.
+            true if input.device().is_autodiff() => {
+                self.drop_path.forward(self.project.forward(inner)) + input
+            }
+            true => self.project.forward_plus(inner, Some(input)),
+            false => self.project.forward(inner),
         }
     }
 }

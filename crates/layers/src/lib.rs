@@ -48,7 +48,7 @@ mod zero_bias;
 pub use activation::Activation;
 pub use attention::{AttentionOptions, Causal, attention, merge_heads, split_heads};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
-pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, conv_before_norm};
+pub use conv::{AfterConv, Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, conv_before_norm};
 pub use conv_norm::{ConvNorm, ConvNormConfig};
 pub use drop_path::{DropPath, DropPathConfig, linear_decay};
 pub use embedding::{Embedding, EmbeddingConfig};

@@ -5,6 +5,7 @@
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::finish::Finish;
 use super::padded::Layout;
 use super::scratch::with_scratch;
 use super::shape::Shape;
@@ -16,7 +17,7 @@ pub(super) fn suits(shape: &Shape) -> bool {
 }
 
 /// The output, `[batch, channels, height, width]`.
-pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
     let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
     let layout = &Layout::of_whole_lines(shape);
     let planes = input.par_chunks_exact(shape.pixels_in().max(1));
@@ -24,10 +25,20 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option
         |(plane, (output, input))| {
             let channel = plane % shape.channels_out;
             let kernel = &weight[channel * shape.taps()..][..shape.taps()];
-            let bias = bias.map_or(0.0, |bias| bias[channel]);
+            let (scale, shift) = (finish.scale_of(channel), finish.shift_of(channel));
+            let start = plane * output.len();
             with_scratch(layout.len(), |padded| {
                 layout.fill(input, padded);
-                AutoArch::new().dispatch(Forward { layout, kernel, bias, padded, output });
+                AutoArch::new().dispatch(Forward {
+                    layout,
+                    kernel,
+                    scale,
+                    shift,
+                    finish,
+                    start,
+                    padded,
+                    output,
+                });
             });
         },
     );
@@ -160,7 +171,11 @@ impl Taps {
 struct Forward<'a> {
     layout: &'a Layout<'a>,
     kernel: &'a [f32],
-    bias: f32,
+    scale: f32,
+    shift: f32,
+    finish: Finish<'a>,
+    /// The plane's place in the output.
+    start: usize,
     padded: &'a [f32],
     output: &'a mut [f32],
 }
@@ -172,13 +187,14 @@ impl WithSimd for Forward<'_> {
     fn with_simd<S: Simd>(self) {
         let mut taps = Taps::new();
         for (index, &weight) in self.kernel.iter().enumerate() {
-            taps.push(self.layout.tap(index), weight);
+            taps.push(self.layout.tap(index), self.scale * weight);
         }
         let shape = self.layout.shape;
         for (row, output) in self.output.chunks_exact_mut(shape.output[1]).enumerate() {
             let padded = &self.padded[row * shape.stride[0] * self.layout.row()..];
-            convolve_row::<S>(&taps, self.bias, padded, output);
+            convolve_row::<S>(&taps, self.shift, padded, output);
         }
+        self.finish.after_shift(self.start, self.output);
     }
 }
 

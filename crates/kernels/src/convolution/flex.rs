@@ -1,12 +1,15 @@
 //! Convolutions on flex: which kernel computes what.
 
 use burn::backend::{Flex, tensor::FloatTensor};
-use burn::tensor::TensorData;
+use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::extension::{ConvolutionGradient, ConvolutionOps};
+use super::finish::Finish;
+use super::fused::Epilogue;
 use super::shape::Shape;
 use super::{depthwise, lowered, lowered_gradient, winograd};
+use crate::device::to_flex;
 use crate::memory::{FlexTensor, contiguous, values};
 
 impl ConvolutionOps for Flex {
@@ -25,16 +28,48 @@ impl ConvolutionOps for Flex {
 }
 
 fn forward(input: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, shape: &Shape) -> FlexTensor {
-    let (input, weight, bias) = (contiguous(input), contiguous(weight), bias.map(contiguous));
-    let (input, weight, bias) = (values(&input), values(&weight), bias.as_ref().map(values));
-    let output = if winograd::suits(shape) {
-        winograd::forward(shape, input, weight, bias)
-    } else if depthwise::suits(shape) {
-        depthwise::forward(shape, input, weight, bias)
-    } else {
-        lowered::forward(shape, input, weight, bias)
+    let bias = bias.map(contiguous);
+    let finish = Finish { shift: bias.as_ref().map(values), ..Finish::default() };
+    finished(input, weight, shape, finish)
+}
+
+/// See [`conv2d_fused`](super::conv2d_fused).
+pub(super) fn fused(input: FlexTensor, weight: FlexTensor, shape: &Shape, epilogue: Epilogue) -> FlexTensor {
+    let numbers = |tensor: Tensor<1>| values(&contiguous(to_flex(tensor))).to_vec();
+    let mut shift = epilogue.bias.map(numbers);
+    let scale = epilogue.norm.map(|norm| {
+        let scale = numbers(norm.variance).into_iter().zip(numbers(norm.gamma));
+        let scale = scale.map(|(variance, gamma)| gamma / (variance + norm.epsilon as f32).sqrt());
+        let scale: Vec<f32> = scale.collect();
+        let mut shifts = numbers(norm.beta);
+        for (channel, (shift_of_norm, mean)) in shifts.iter_mut().zip(numbers(norm.mean)).enumerate() {
+            let bias = shift.as_ref().map_or(0.0, |bias| bias[channel]);
+            *shift_of_norm += (bias - mean) * scale[channel];
+        }
+        shift = Some(shifts);
+        scale
+    });
+    let residual = epilogue.residual.map(|residual| contiguous(to_flex(residual)));
+    let finish = Finish {
+        scale: scale.as_deref(),
+        shift: shift.as_deref(),
+        residual: residual.as_ref().map(values),
+        nonlinearity: epilogue.nonlinearity,
     };
-    tensor(output, [shape.batch, shape.channels_out, shape.output[0], shape.output[1]])
+    finished(input, weight, shape, finish)
+}
+
+fn finished(input: FlexTensor, weight: FlexTensor, shape: &Shape, finish: Finish<'_>) -> FlexTensor {
+    let (input, weight) = (contiguous(input), contiguous(weight));
+    let (input, weight) = (values(&input), values(&weight));
+    let output = if winograd::suits(shape) {
+        winograd::forward(shape, input, weight, finish)
+    } else if depthwise::suits(shape) {
+        depthwise::forward(shape, input, weight, finish)
+    } else {
+        lowered::forward(shape, input, weight, finish)
+    };
+    tensor(output, shape.of_output())
 }
 
 impl ConvolutionGradient for Flex {

@@ -32,20 +32,26 @@ pub(super) fn to_lines<S: Simd>(source: &[f32], step: usize, rows: usize, lines:
     }
 }
 
-/// The way back: from lines to a row of each of up to 16 planes, from `start` on, plus a number for each plane.
+/// The way back: from lines to a row of each of up to 16 planes, from `start` on, with a scale and a shift for each plane.
 #[inline(always)]
-pub(super) fn from_lines<S: Simd>(lines: &[Line], more: &Line, planes: &mut [&mut [f32]], start: usize) {
+pub(super) fn from_lines<S: Simd>(
+    lines: &[Line],
+    scale: &Line,
+    shift: &Line,
+    planes: &mut [&mut [f32]],
+    start: usize,
+) {
     for (index, lines) in lines.chunks(LINE).enumerate() {
         let mut square = [[0.0; LINE]; LINE];
         square[..lines.len()].copy_from_slice(lines);
         let rows = transposed::<S>(&square);
-        for ((plane, row), more) in planes.iter_mut().zip(&rows).zip(more) {
+        for (((plane, row), scale), shift) in planes.iter_mut().zip(&rows).zip(scale).zip(shift) {
             let target = &mut plane[start + index * LINE..][..lines.len()];
             match target.as_mut_array::<LINE>() {
-                Some(target) => *target = row.map(|number| number + more),
+                Some(target) => *target = row.map(|number| number * scale + shift),
                 None => {
                     for (target, number) in target.iter_mut().zip(row) {
-                        *target = number + more;
+                        *target = number * scale + shift;
                     }
                 }
             }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::finish::Finish;
 use super::padded::Layout;
 use super::patches::Patches;
 use super::scratch::with_scratch;
@@ -22,7 +23,7 @@ const STRIPS: usize = 4;
 const PARTS: usize = 8;
 
 /// The output, `[batch, channels_out, height, width]`.
-pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
     let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
     let packed: Vec<Vec<Line>> = weight
         .chunks(shape.group_out() * shape.depth())
@@ -33,7 +34,7 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option
             let weight = &packed[part.group];
             let slice = slice_of(shape.depth());
             with_scratch(part.pixels.len().div_ceil(STRIP) * slice * STRIP, |scratch| {
-                AutoArch::new().dispatch(Forward { layout, input, weight, bias, part, scratch });
+                AutoArch::new().dispatch(Forward { layout, input, weight, finish, part, scratch });
             });
         });
     });
@@ -149,7 +150,7 @@ struct Forward<'a> {
     /// As the layout says.
     input: &'a [f32],
     weight: &'a [Line],
-    bias: Option<&'a [f32]>,
+    finish: Finish<'a>,
     part: Part<'a>,
     scratch: &'a mut [f32],
 }
@@ -211,29 +212,46 @@ impl Forward<'_> {
         // Of the part's pixels of this image, the first that the strip has.
         let at = pixels.start - self.part.pixels.start.max(image * plane);
         let first_plane = (image - first_image) * part_rows + row;
-        let bias_at = self.part.group * self.layout.shape.group_out() + first_row;
-        let bias = |row: usize| self.bias.map_or(0.0, |bias| bias[bias_at + row]);
+        let first_channel = self.part.group * self.layout.shape.group_out() + first_row;
+        let is_last = start + slice_of(self.layout.shape.depth()) >= self.layout.shape.depth();
         product::<S>(left, matrix, Start::Zero, tile);
         if pixels.len() == STRIP && self.part.planes[first_plane].len() >= at + STRIP {
-            for (row, numbers) in tile.iter().enumerate() {
+            let first = (image * self.layout.shape.channels_out + first_channel) * plane + pixels.start
+                - image * plane;
+            for (row, numbers) in tile.iter_mut().enumerate() {
                 let target = &mut self.part.planes[first_plane + row][at..];
                 if let Some(target) = target.first_chunk_mut::<STRIP>() {
-                    let before = if start == 0 { [bias(row); STRIP] } else { *target };
-                    *target = std::array::from_fn(|column| numbers[column] + before[column]);
+                    if start > 0 {
+                        *numbers = std::array::from_fn(|column| numbers[column] + target[column]);
+                    }
+                    if is_last {
+                        self.finish.all(first_channel + row, first + row * plane, numbers);
+                    }
+                    *target = *numbers;
                 }
             }
             return;
         }
-        for (row, numbers) in tile.iter().enumerate() {
-            let (mut numbers, mut plane, mut at) = (&numbers[..pixels.len()], first_plane + row, at);
+        for (row, numbers) in tile.iter_mut().enumerate() {
+            let (mut numbers, mut index, mut at) = (&mut numbers[..pixels.len()], first_plane + row, at);
+            let (mut image, mut pixel) = (image, pixels.start - image * plane);
             while !numbers.is_empty() {
-                let target = &mut self.part.planes[plane][at..];
-                let (here, after) = numbers.split_at(numbers.len().min(target.len()));
-                for (target, number) in target.iter_mut().zip(here) {
-                    let before = if start == 0 { bias(row) } else { *target };
-                    *target = number + before;
+                let target = &mut self.part.planes[index][at..];
+                let (here, after) = numbers.split_at_mut(numbers.len().min(target.len()));
+                let target = &mut target[..here.len()];
+                if start > 0 {
+                    for (number, target) in here.iter_mut().zip(&*target) {
+                        *number += target;
+                    }
                 }
-                (numbers, plane, at) = (after, plane + part_rows, 0);
+                if is_last {
+                    let channel = first_channel + row;
+                    let place = (image * self.layout.shape.channels_out + channel) * plane + pixel;
+                    self.finish.all(channel, place, here);
+                }
+                target.copy_from_slice(here);
+                (numbers, index, at) = (after, index + part_rows, 0);
+                (image, pixel) = (image + 1, 0);
             }
         }
     }

@@ -66,6 +66,11 @@ impl Shape {
         self.groups == self.channels_in && self.channels_out == self.channels_in && self.taps() <= 49
     }
 
+    /// `[batch, channels, height, width]`.
+    pub(crate) fn of_output(&self) -> [usize; 4] {
+        [self.batch, self.channels_out, self.output[0], self.output[1]]
+    }
+
     /// Pixels of an output channel.
     pub(crate) fn pixels_out(&self) -> usize {
         self.output[0] * self.output[1]

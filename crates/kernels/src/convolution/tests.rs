@@ -4,7 +4,7 @@ use libellus_backend::testing::{assert_close, device, read};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
-use super::conv2d;
+use super::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
 use crate::device::is_accelerated;
 
 /// A few roundings of f32.
@@ -96,6 +96,66 @@ fn numbers_of_torch_in_f64() {
             let values = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             let expected = TensorData::new::<f32, _>(values, view.shape().to_vec());
             assert_close(&actual, &expected, case.tolerance);
+        }
+    }
+}
+
+/// What follows the convolution, at random.
+fn epilogue(shape: [usize; 4], parts: usize, nonlinearity: Nonlinearity, device: &Device) -> Epilogue {
+    let of_channels = |seed| numbers([shape[1]], seed, device);
+    Epilogue {
+        bias: (parts & 1 != 0).then(|| of_channels(5)),
+        norm: (parts & 2 != 0).then(|| ChannelNorm {
+            gamma: of_channels(6),
+            beta: of_channels(7),
+            mean: of_channels(8),
+            variance: of_channels(9) + 1.25,
+            epsilon: 1e-3,
+        }),
+        residual: (parts & 4 != 0).then(|| numbers(shape, 10, device)),
+        nonlinearity,
+    }
+}
+
+/// On an autodiff device the same function is composed.
+#[test]
+fn all_at_once_is_one_after_the_other() {
+    let device = device();
+    let nonlinearities = [
+        Nonlinearity::Identity,
+        Nonlinearity::Relu,
+        Nonlinearity::LeakyRelu,
+        Nonlinearity::Relu6,
+        Nonlinearity::HardSwish,
+        Nonlinearity::Silu,
+    ];
+    for (index, case) in [
+        case([2, 3, 7, 11], [5, 3, 3, 3], 1, 1),
+        case([3, 17, 13, 9], [19, 17, 3, 3], 2, 1),
+        case([1, 130, 5, 6], [7, 130, 3, 3], 1, 1),
+        case([2, 31, 4, 8], [33, 31, 1, 1], 1, 0),
+        case([3, 34, 7, 7], [33, 34, 1, 1], 2, 0),
+        case([2, 3, 9, 19], [3, 1, 3, 3], 1, 1),
+        case([1, 3, 11, 13], [3, 1, 5, 5], 2, 2),
+        case([2, 24, 9, 8], [16, 8, 3, 3], 3, 2),
+        case([2, 4, 9, 8], [6, 2, 3, 3], 1, 0),
+        winograd([3, 33, 9, 14], 35, 1),
+        winograd([9, 32, 17, 17], 33, 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for parts in 0..8 {
+            let nonlinearity = nonlinearities[(index + parts) % nonlinearities.len()];
+            let compute = |device: &Device| {
+                let (input, weight) = (numbers(case.input, 1, device), numbers(case.weight, 2, device));
+                let shape = module::conv2d(input.clone(), weight.clone(), None, case.options.clone()).dims();
+                let epilogue = epilogue(shape, parts, nonlinearity, device);
+                read(conv2d_fused(input, weight, case.options.clone(), epilogue))
+            };
+            let (fused, composed) = (compute(&device), compute(&device.clone().autodiff()));
+            println!("{case:?}, {parts}, {nonlinearity:?}");
+            assert_close(&fused, &composed, case.tolerance);
         }
     }
 }

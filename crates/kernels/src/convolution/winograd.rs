@@ -18,6 +18,7 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::finish::Finish;
 use super::lines::{from_lines, to_lines};
 use super::scratch::with_scratch;
 use super::shape::Shape;
@@ -55,8 +56,8 @@ pub(super) fn suits(shape: &Shape) -> bool {
 }
 
 /// The output, `[batch, channels_out, height, width]`.
-pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    Layer::of(shape).run(input, weight, bias)
+pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
+    Layer::of(shape).run(input, weight, finish)
 }
 
 /// The gradient of the input: a convolution of the output's gradient with the kernels turned round.
@@ -70,7 +71,7 @@ pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) ->
         padding: shape.padding.map(|padding| 2 - padding),
         kernels: Kernels::TurnedRound,
     };
-    layer.run(gradient, weight, None)
+    layer.run(gradient, weight, Finish::default())
 }
 
 /// How a layer sees the weights.
@@ -118,23 +119,23 @@ impl Layer {
         self.channels_in.div_ceil(LINE)
     }
 
-    fn run(&self, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    fn run(&self, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
         let mut output = vec![0.0; self.batch * self.channels_out * self.output[0] * self.output[1]];
         let [rows, columns] = self.tiles();
         let tiles = self.batch * rows * columns;
         if tiles > MOST_TILES && POINTS * self.channels_in * self.channels_out <= MOST_KERNELS {
             let most = TILES / columns;
-            self.by_tiles(input, weight, bias, bands(self, &mut output, most.max(1)));
+            self.by_tiles(input, weight, finish, bands(self, &mut output, most.max(1)));
         } else {
             for band in bands(self, &mut output, (MOST_TILES / columns).max(1)) {
-                self.by_channels(input, weight, bias, band);
+                self.by_channels(input, weight, finish, band);
             }
         }
         output
     }
 
     /// Each part has some tiles and all channels.
-    fn by_tiles(&self, input: &[f32], weight: &[f32], bias: Option<&[f32]>, bands: Vec<Band<'_>>) {
+    fn by_tiles(&self, input: &[f32], weight: &[f32], finish: Finish<'_>, bands: Vec<Band<'_>>) {
         let groups = self.channels_out.div_ceil(STRIP);
         let kernel_step = self.channels_in + 1;
         with_scratch(groups * POINTS * kernel_step * STRIP, |kernels| {
@@ -162,7 +163,7 @@ impl Layer {
                             layer: self,
                             rows,
                             group,
-                            bias,
+                            finish,
                             products,
                             planes,
                         });
@@ -173,7 +174,7 @@ impl Layer {
     }
 
     /// Each part has all tiles of a band and some output channels, so that each kernel is read and transformed once.
-    fn by_channels(&self, input: &[f32], weight: &[f32], bias: Option<&[f32]>, band: Band<'_>) {
+    fn by_channels(&self, input: &[f32], weight: &[f32], finish: Finish<'_>, band: Band<'_>) {
         let step = band.tiles(self) | 1;
         let rows = band.rows.clone();
         with_scratch(self.blocks() * POINTS * step * LINE, |tiles| {
@@ -199,7 +200,14 @@ impl Layer {
                         AutoArch::new().dispatch(Multiply { tiles, step, channels, kernels, products });
                     }
                     let (rows, planes) = (rows.clone(), &mut planes);
-                    AutoArch::new().dispatch(WriteTiles { layer: self, rows, group, bias, products, planes });
+                    AutoArch::new().dispatch(WriteTiles {
+                        layer: self,
+                        rows,
+                        group,
+                        finish,
+                        products,
+                        planes,
+                    });
                 });
             });
         });
@@ -407,7 +415,7 @@ struct WriteTiles<'a, 'b> {
     layer: &'a Layer,
     rows: Range<usize>,
     group: usize,
-    bias: Option<&'a [f32]>,
+    finish: Finish<'a>,
     products: &'a [f32],
     planes: &'a mut [&'b mut [f32]],
 }
@@ -438,14 +446,21 @@ impl WithSimd for WriteTiles<'_, '_> {
                     transform::<S, ToOutput, 6, 4>(from, [WINDOW * step, step], to, [line_width, 1]);
                 }
                 let first = first_channel + half * LINE;
-                let mut bias = [0.0; LINE];
-                if let Some(numbers) = self.bias {
-                    bias[..planes.len()].copy_from_slice(&numbers[first..first + planes.len()]);
+                let (mut scale, mut shift) = ([1.0; LINE], [0.0; LINE]);
+                for (index, (scale, shift)) in scale.iter_mut().zip(&mut shift).take(planes.len()).enumerate()
+                {
+                    (*scale, *shift) =
+                        (self.finish.scale_of(first + index), self.finish.shift_of(first + index));
                 }
                 let rows = TILE.min(height - tile_row * TILE);
+                let at = (tile_row - start) * TILE * width;
                 for (row, lines) in lines.chunks_exact(line_width).take(rows).enumerate() {
-                    let at = ((tile_row - start) * TILE + row) * width;
-                    from_lines::<S>(&lines[..width], &bias, planes, at);
+                    from_lines::<S>(&lines[..width], &scale, &shift, planes, at + row * width);
+                }
+                for (index, plane) in planes.iter_mut().enumerate() {
+                    let plane_start = (image * self.layer.channels_out + first + index) * height * width;
+                    let place = plane_start + tile_row * TILE * width;
+                    self.finish.after_shift(place, &mut plane[at..at + rows * width]);
                 }
             }
         }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{Residual, ResidualConfig, ShapeChange};
-use crate::{Activation, BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
+use crate::{AfterConv, BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
 
 /// Two 3x3 convolutions with batch norms beside a shortcut.
 ///
@@ -33,10 +33,8 @@ impl BasicBlock {
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H', W']` with `H' = ceil(H / stride)`, `W' = ceil(W / stride)`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.residual.forward(input, |x| {
-            let x = self.bn1.forward(self.conv1.forward(x));
-            self.bn2.forward(self.conv2.forward(Activation::Relu.forward(x)))
-        })
+        let branch = |x| self.conv1.forward_then(x, AfterConv::norm_relu(&self.bn1));
+        self.residual.forward_to(input, branch, (&self.conv2, &self.bn2))
     }
 }
 

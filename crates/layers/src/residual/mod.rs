@@ -15,7 +15,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::{Activation, DropPath, DropPathConfig};
+use crate::{Activation, AfterConv, BatchNorm, Conv2d, DropPath, DropPathConfig, trace};
 
 /// The part of a residual block that is the same in every architecture: `y = activation(branch(x) + shortcut(x))`,
 /// where stochastic depth may drop the branch.
@@ -80,6 +80,27 @@ impl Residual {
             "the branch and the shortcut of a residual block must have one shape"
         );
         self.activation.forward(residual + kept)
+    }
+
+    /// The same for a branch that ends with a convolution and its norm, which add the shortcut themselves in evaluation.
+    ///
+    /// # Shapes
+    /// As for [`Residual::forward`].
+    ///
+    /// # Panics
+    /// As [`Residual::forward`].
+    pub fn forward_to(
+        &self,
+        input: Tensor<4>,
+        branch: impl FnOnce(Tensor<4>) -> Tensor<4>,
+        (conv, norm): (&Conv2d, &BatchNorm),
+    ) -> Tensor<4> {
+        if input.device().is_autodiff() || trace::is_recording() {
+            return self.forward(input, |x| norm.forward(conv.forward(branch(x))));
+        }
+        let kept = self.shortcut.forward(input.clone());
+        let after = AfterConv { norm: Some(norm), residual: Some(kept), activation: self.activation };
+        conv.forward_then(branch(input), after)
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor, s};
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
+use crate::{Activation, AfterConv, BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
 
 /// How the input of a residual block reaches its sum.
 ///
@@ -86,7 +86,8 @@ impl Projection {
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H', W']`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.norm.forward(self.conv.forward(input))
+        let norm = Some(&self.norm);
+        self.conv.forward_then(input, AfterConv { norm, residual: None, activation: Activation::Identity })
     }
 }
 

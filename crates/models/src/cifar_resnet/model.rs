@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use libellus_layers::trace::tap;
-use libellus_layers::{Activation, AdaptiveAvgPool2d, BasicBlock, BatchNorm, Conv2d, Linear};
+use libellus_layers::{AdaptiveAvgPool2d, AfterConv, BasicBlock, BatchNorm, Conv2d, Linear};
 
 /// A residual network for small images: a 3x3 convolution, three stages of basic blocks, global average pooling, and a
 /// linear head.
@@ -77,7 +77,7 @@ impl CifarResNet {
     /// # Panics
     /// As [`CifarResNet::forward`].
     pub fn forward_maps(&self, images: Tensor<4>) -> Tensor<4> {
-        let stem = Activation::Relu.forward(self.bn1.forward(self.conv1.forward(images)));
+        let stem = self.conv1.forward_then(images, AfterConv::norm_relu(&self.bn1));
         let stages = [("layer1", &self.layer1), ("layer2", &self.layer2), ("layer3", &self.layer3)];
         stages.into_iter().fold(stem, |maps, (name, stage)| {
             stage

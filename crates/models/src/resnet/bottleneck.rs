@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use libellus_layers::{
-    Activation, BatchNorm, BatchNormConfig, Conv2d, GammaInit, Residual, ResidualConfig, conv_before_norm,
+    AfterConv, BatchNorm, BatchNormConfig, Conv2d, GammaInit, Residual, ResidualConfig, conv_before_norm,
 };
 
 /// A 1x1 convolution to fewer channels, a 3x3, and a 1x1 to four times as many, each with a batch norm, beside a
@@ -56,10 +56,10 @@ impl Bottleneck {
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H', W']` with `H' = ceil(H / stride)`, `W' = ceil(W / stride)`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.residual.forward(input, |x| {
-            let x = Activation::Relu.forward(self.bn1.forward(self.conv1.forward(x)));
-            let x = Activation::Relu.forward(self.bn2.forward(self.conv2.forward(x)));
-            self.bn3.forward(self.conv3.forward(x))
-        })
+        let branch = |x| {
+            let x = self.conv1.forward_then(x, AfterConv::norm_relu(&self.bn1));
+            self.conv2.forward_then(x, AfterConv::norm_relu(&self.bn2))
+        };
+        self.residual.forward_to(input, branch, (&self.conv3, &self.bn3))
     }
 }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use libellus_layers::trace::tap;
-use libellus_layers::{Activation, AdaptiveAvgPool2d, BasicBlock, BatchNorm, Conv2d, Linear, MaxPool2d};
+use libellus_layers::{AdaptiveAvgPool2d, AfterConv, BasicBlock, BatchNorm, Conv2d, Linear, MaxPool2d};
 
 use super::Bottleneck;
 
@@ -80,7 +80,7 @@ impl ResNet {
     /// # Panics
     /// As [`ResNet::forward`].
     pub fn forward_maps(&self, images: Tensor<4>) -> FeatureMaps {
-        let stem = Activation::Relu.forward(self.bn1.forward(self.conv1.forward(images)));
+        let stem = self.conv1.forward_then(images, AfterConv::norm_relu(&self.bn1));
         let layer1 = run("layer1", &self.layer1, self.maxpool.forward(stem));
         let layer2 = run("layer2", &self.layer2, layer1.clone());
         let layer3 = run("layer3", &self.layer3, layer2.clone());

@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor, s};
 use libellus_layers::{
-    Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig,
-    Identity, ZeroBias, resize_bilinear,
+    Activation, AfterConv, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, ConvTranspose2d,
+    ConvTranspose2dConfig, Identity, ZeroBias, resize_bilinear,
 };
 
 use super::config::he;
@@ -61,11 +61,11 @@ impl DoubleConv {
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let parts = [(&self.conv1, &self.norm1), (&self.conv2, &self.norm2)];
         parts.into_iter().fold(input, |x, (conv, norm)| {
-            let x = conv.forward(x);
-            Activation::Relu.forward(match norm {
-                Norm::Batch(norm) => norm.forward(x),
-                Norm::Identity(identity) => identity.forward(x),
-            })
+            let norm = match norm {
+                Norm::Batch(norm) => Some(norm),
+                Norm::Identity(_) => None,
+            };
+            conv.forward_then(x, AfterConv { norm, residual: None, activation: Activation::Relu })
         })
     }
 }

@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use libellus_layers::trace::tap;
-use libellus_layers::{Activation, AdaptiveAvgPool2d, BatchNorm, Conv2d, Dropout, Linear, MaxPool2d, Relu};
+use libellus_layers::{
+    Activation, AdaptiveAvgPool2d, AfterConv, BatchNorm, Conv2d, Dropout, Linear, MaxPool2d, Relu,
+};
 
 /// A VGG network: five stages of 3x3 convolutions, each ended by a maximum pooling, average pooling to 7x7, two hidden
 /// linear layers, and a linear head.
@@ -88,13 +90,24 @@ impl Vgg {
             height.min(width) >= Self::MIN_SIDE,
             "a VGG network takes images of at least 32x32 pixels, not {height}x{width}"
         );
-        self.features.iter().enumerate().fold(images, |maps, (index, layer)| {
-            let maps = layer.forward(maps);
-            match layer {
-                Layer::Pool(_) => tap(format_args!("features.{index}"), maps),
-                _ => maps,
-            }
-        })
+        let (mut maps, mut layers) = (images, self.features.as_slice());
+        loop {
+            (maps, layers) = match layers {
+                [Layer::Conv(conv), Layer::Norm(norm), Layer::Relu(_), rest @ ..] => {
+                    (conv.forward_then(maps, AfterConv::norm_relu(norm)), rest)
+                }
+                [Layer::Conv(conv), Layer::Relu(_), rest @ ..] => {
+                    let after = AfterConv { norm: None, residual: None, activation: Activation::Relu };
+                    (conv.forward_then(maps, after), rest)
+                }
+                [Layer::Pool(pool), rest @ ..] => {
+                    let index = self.features.len() - layers.len();
+                    (tap(format_args!("features.{index}"), pool.forward(maps)), rest)
+                }
+                [layer, rest @ ..] => (layer.forward(maps), rest),
+                [] => return maps,
+            };
+        }
     }
 }
 

@@ -216,7 +216,7 @@ impl WithSimd for WriteKernels<'_> {
             }
             let rows = self.output.chunks_exact_mut(self.layer.channels_in * 9).skip(half * LINE).take(LINE);
             let mut rows: Vec<&mut [f32]> = rows.collect();
-            from_lines::<S>(&kernels[..9 * channels], &[0.0; LINE], &mut rows, first * 9);
+            from_lines::<S>(&kernels[..9 * channels], &[1.0; LINE], &[0.0; LINE], &mut rows, first * 9);
         }
     }
 }
