@@ -3,11 +3,11 @@
 use burn::module::Param;
 use burn::nn::conv::Conv1dConfig;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Distribution, Int, Tensor, activation::relu};
+use burn::tensor::{Device, Distribution, Int, Tensor};
 use libellus_kernels as kernels;
 use libellus_layers::{
     AttentionOptions, BatchNormConfig, Causal, Conv2dConfig, EmbeddingConfig, LayerNormConfig, LinearConfig,
-    LstmConfig, MaxPool2dConfig, PaddingConfig2d, RmsNormConfig, attention,
+    LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
 };
 use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig};
 
@@ -66,16 +66,13 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(map("sigmoid/8x256x3072", wide, |_| kernels::sigmoid));
     cases.extend(map("tanh/8x256x3072", wide, |_| kernels::tanh));
     cases.extend(map("exp/8x256x3072", wide, |_| kernels::exp));
-    cases.extend(map("relu/8x256x3072", wide, |_| relu));
+    cases.extend(map("relu/8x256x3072", wide, |_| kernels::relu));
     cases.extend(map("batch_norm/32x64x56x56", [32, 64, 56, 56], |device| {
         let layer = BatchNormConfig::new(64).init(device);
         move |input| layer.forward(input)
     }));
     cases.extend(map("max_pool/3s2_8x64x112x112", [8, 64, 112, 112], |_| {
-        let layer = MaxPool2dConfig::new([3, 3])
-            .with_strides([2, 2])
-            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-            .init();
+        let layer = MaxPool2dConfig::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]).init();
         move |input| layer.forward(input)
     }));
     cases.extend(attentions("attention/8x12x256x64", Causal::No));

@@ -34,7 +34,9 @@ use burn::tensor::{Tensor, module};
 use crate::device::is_accelerated;
 use extension::ConvolutionOps;
 pub use fused::{ChannelNorm, Epilogue, Nonlinearity, conv2d_fused};
-use shape::Shape;
+pub(crate) use shape::Shape;
+#[cfg(feature = "flex")]
+pub(crate) use {padded::Layout, scratch::with_scratch};
 
 /// The convolution of `input` with the kernels in `weight`, plus `bias`; the same as burn's.
 ///

@@ -32,6 +32,7 @@ mod lstm;
 mod memory;
 mod norm;
 mod optimizer;
+mod pooling;
 #[cfg(feature = "flex")]
 mod product;
 #[cfg(feature = "flex")]
@@ -52,4 +53,5 @@ pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused}
 pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};
 pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};
+pub use pooling::max_pool2d;
 pub use softmax::{log_softmax, masked_softmax, softmax};

@@ -28,7 +28,7 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Fini
             let (scale, shift) = (finish.scale_of(channel), finish.shift_of(channel));
             let start = plane * output.len();
             with_scratch(layout.len(), |padded| {
-                layout.fill(input, padded);
+                layout.fill(input, 0.0, padded);
                 AutoArch::new().dispatch(Forward {
                     layout,
                     kernel,
@@ -73,7 +73,7 @@ pub(super) fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32]) ->
             let (padded, padded_gradient) = scratch.split_at_mut(layout.len());
             for image in 0..shape.batch {
                 let plane = image * shape.channels_out + channel;
-                layout.fill(&input[plane * shape.pixels_in()..][..shape.pixels_in()], padded);
+                layout.fill(&input[plane * shape.pixels_in()..][..shape.pixels_in()], 0.0, padded);
                 let gradient = &gradient[plane * shape.pixels_out()..][..shape.pixels_out()];
                 layout.fill_gradient(gradient, padded_gradient);
                 let gradient =

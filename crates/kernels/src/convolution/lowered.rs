@@ -54,7 +54,7 @@ pub(super) fn with_planes<R>(shape: &Shape, input: &[f32], f: impl FnOnce(Layout
         if shape.is_sampling() {
             pairs.for_each(|(sampled, plane)| sample(shape, plane, sampled));
         } else {
-            pairs.for_each(|(padded, plane)| layout.fill(plane, padded));
+            pairs.for_each(|(padded, plane)| layout.fill(plane, 0.0, padded));
         }
         f(layout, planes)
     })

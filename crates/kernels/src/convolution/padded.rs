@@ -6,21 +6,21 @@ use crate::vector::LINE;
 
 /// How a plane lies in memory: `[row, column % stride, column / stride]`, rows and columns counted from the padding's start.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Layout<'a> {
-    pub(super) shape: &'a Shape,
+pub(crate) struct Layout<'a> {
+    pub(crate) shape: &'a Shape,
     /// Numbers of a row that have the same `column % stride`.
-    pub(super) pitch: usize,
+    pub(crate) pitch: usize,
 }
 
 impl<'a> Layout<'a> {
-    pub(super) fn new(shape: &'a Shape) -> Self {
+    pub(crate) fn new(shape: &'a Shape) -> Self {
         let columns = (shape.input[1] + 2 * shape.padding[1]).div_ceil(shape.stride[1]);
         let layout = Self { shape, pitch: 0 };
         Self { pitch: columns.max(shape.output[1] + layout.reach()), ..layout }
     }
 
     /// With room for whole lines behind the last output of a row and the last input.
-    pub(super) fn of_whole_lines(shape: &'a Shape) -> Self {
+    pub(crate) fn of_whole_lines(shape: &'a Shape) -> Self {
         let layout = Self::new(shape);
         let inputs = (shape.input[1] + shape.padding[1]).div_ceil(shape.stride[1]);
         let whole = inputs.max(shape.output[1]).next_multiple_of(LINE) + layout.reach();
@@ -28,25 +28,25 @@ impl<'a> Layout<'a> {
     }
 
     /// Places from the first element of the kernel to the last.
-    pub(super) fn reach(&self) -> usize {
+    pub(crate) fn reach(&self) -> usize {
         (self.shape.kernel[1] - 1) * self.shape.dilation[1] / self.shape.stride[1]
     }
 
     /// Numbers of a row.
     #[inline(always)]
-    pub(super) fn row(&self) -> usize {
+    pub(crate) fn row(&self) -> usize {
         self.pitch * self.shape.stride[1]
     }
 
     /// Numbers of a plane.
     #[inline(always)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         (self.shape.input[0] + 2 * self.shape.padding[0]) * self.row()
     }
 
     /// Where an element of the kernel lies, seen from the place of the output pixel.
     #[inline(always)]
-    pub(super) fn tap(&self, index: usize) -> usize {
+    pub(crate) fn tap(&self, index: usize) -> usize {
         let (row, column) = (index / self.shape.kernel[1], index % self.shape.kernel[1]);
         let (row, column) = (row * self.shape.dilation[0], column * self.shape.dilation[1]);
         let stride = self.shape.stride[1];
@@ -55,13 +55,13 @@ impl<'a> Layout<'a> {
 
     /// The place of an output pixel, where the kernel's first element lies.
     #[inline(always)]
-    pub(super) fn pixel(&self, row: usize, column: usize) -> usize {
+    pub(crate) fn pixel(&self, row: usize, column: usize) -> usize {
         row * self.shape.stride[0] * self.row() + column
     }
 
-    /// Copies a plane into its layout.
-    pub(super) fn fill(&self, plane: &[f32], padded: &mut [f32]) {
-        padded.fill(0.0);
+    /// Copies a plane into its layout, with `around` on all sides.
+    pub(crate) fn fill(&self, plane: &[f32], around: f32, padded: &mut [f32]) {
+        padded.fill(around);
         let (stride, padding, width) = (self.shape.stride[1], self.shape.padding[1], self.shape.input[1]);
         let rows = padded.chunks_exact_mut(self.row()).skip(self.shape.padding[0]);
         for (target, row) in rows.zip(plane.chunks_exact(width.max(1))) {
@@ -92,7 +92,7 @@ impl<'a> Layout<'a> {
     }
 
     /// Copies a plane out of its layout, without the padding.
-    pub(super) fn unfill(&self, padded: &[f32], plane: &mut [f32]) {
+    pub(crate) fn unfill(&self, padded: &[f32], plane: &mut [f32]) {
         let width = self.shape.input[1];
         let rows = padded.chunks_exact(self.row()).skip(self.shape.padding[0]);
         for (row, source) in plane.chunks_exact_mut(width.max(1)).zip(rows) {
@@ -104,7 +104,7 @@ impl<'a> Layout<'a> {
 
     /// Copies the numbers of a row that have the same `column % stride` to their places.
     #[inline(always)]
-    pub(super) fn unfill_phase(&self, phase: usize, source: &[f32], row: &mut [f32]) {
+    pub(crate) fn unfill_phase(&self, phase: usize, source: &[f32], row: &mut [f32]) {
         let (first, place) = self.first(phase);
         let (Some(row), Some(source)) = (row.get_mut(first..), source.get(place..)) else { return };
         match self.shape.stride[1] {

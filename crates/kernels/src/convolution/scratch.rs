@@ -13,7 +13,7 @@ const ALIGNMENT: usize = 64 / size_of::<f32>();
 const KEPT: usize = 16 << 20;
 
 /// Runs `f` with `len` numbers of any value, which start at a cache line.
-pub(super) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut memory = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
     if memory.len() < len + ALIGNMENT {
         memory = vec![0.0; len + ALIGNMENT];

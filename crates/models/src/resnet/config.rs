@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use libellus_layers::{
     AdaptiveAvgPool2dConfig, BasicBlockConfig, BatchNormConfig, GammaInit, LinearConfig, MaxPool2dConfig,
-    PaddingConfig2d, conv_before_norm, linear_decay,
+    conv_before_norm, linear_decay,
 };
 use libellus_weights::Layout;
 use serde::{Deserialize, Serialize};
@@ -188,10 +188,7 @@ impl ResNetConfig {
         Ok(ResNet {
             conv1: conv_before_norm(self.in_channels, self.width, 7, 2).init(device),
             bn1: BatchNormConfig::new(self.width).init(device),
-            maxpool: MaxPool2dConfig::new([3, 3])
-                .with_strides([2, 2])
-                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-                .init(),
+            maxpool: MaxPool2dConfig::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]).init(),
             layer1: stage(0),
             layer2: stage(1),
             layer3: stage(2),

@@ -158,7 +158,7 @@ impl UNetConfig {
         let lowest = |level: usize| if level == self.depth { down(level) / halved } else { down(level) };
         Ok(UNet {
             inc: block(self.in_channels, self.width, self.width),
-            pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
+            pool: MaxPool2dConfig::new([2, 2]).init(),
             down: (1..=self.depth)
                 .map(|level| block(down(level - 1), lowest(level), lowest(level)))
                 .collect(),

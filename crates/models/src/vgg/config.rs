@@ -136,7 +136,7 @@ impl VggConfig {
                 features.push(Layer::Relu(Relu::new()));
                 channels = width;
             }
-            features.push(Layer::Pool(MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init()));
+            features.push(Layer::Pool(MaxPool2dConfig::new([2, 2]).init()));
         }
         let linear = |inputs, outputs| {
             LinearConfig::new(inputs, outputs)
