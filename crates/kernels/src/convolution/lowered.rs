@@ -164,15 +164,13 @@ impl WithSimd for Forward<'_> {
         let slice = slice_of(depth);
         let mut tile = [[0.0; STRIP]; TILE];
         let matrices = std::mem::take(&mut self.scratch).as_chunks_mut::<STRIP>().0;
-        let mut patches = Patches::new(self.layout, self.layout.shape.channels_in);
+        let mut patches = Patches::new(self.layout, self.layout.shape.channels_in, STRIP);
+        patches.select(self.part.pixels.clone());
         let channel = self.part.group * self.layout.shape.group_in();
         for start in (0..depth).step_by(slice) {
             let depths = start..(start + slice).min(depth);
-            for (strip, matrix) in matrices.chunks_exact_mut(slice).enumerate() {
-                let matrix = matrix[..depths.len()].as_flattened_mut();
-                patches.select(self.pixels(strip));
-                patches.gather(self.input, channel, depths.clone(), matrix, STRIP);
-            }
+            let matrix = matrices.as_flattened_mut();
+            patches.gather(self.input, channel, depths.clone(), matrix, slice * STRIP);
             for (row, rows) in pieces(self.part.rows.len(), most_rows::<S>()) {
                 for (strip, matrix) in matrices.chunks_exact(slice).enumerate() {
                     self.multiply::<S>(start, row, &matrix[..depths.len()], strip, &mut tile[..rows]);

@@ -109,7 +109,7 @@ impl WithSimd for InputGradient<'_> {
         let first_row = self.part.channel * shape.taps();
         let first_plane = self.part.image * shape.channels_out + self.part.group * depth;
         let gradient = &self.gradient[first_plane * plane..][..depth * plane];
-        let mut patches = Patches::new(self.layout, self.part.planes.len());
+        let mut patches = Patches::new(self.layout, self.part.planes.len(), STRIP);
         let mut tile = [[0.0; STRIP]; TILE];
         self.padded.fill(0.0);
         let strip = self.strip;
@@ -136,7 +136,7 @@ impl WithSimd for InputGradient<'_> {
                     continue;
                 }
                 let depths = first_row + row..first_row + row + count;
-                patches.scatter(self.padded, first_row, depths, tile.as_flattened(), STRIP);
+                patches.scatter(self.padded, first_row, depths, tile.as_flattened());
             }
         }
         if !shape.is_pointwise() {
@@ -230,7 +230,7 @@ impl WithSimd for WeightGradient<'_> {
         let (rows, columns) = (self.layout.shape.group_out(), self.columns.len());
         let pixels = self.layout.shape.batch * self.layout.shape.pixels_out();
         let width = pixels.next_multiple_of(LINE);
-        let mut patches = Patches::new(self.layout, self.layout.shape.channels_in);
+        let mut patches = Patches::new(self.layout, self.layout.shape.channels_in, CHUNK);
         let channel = self.group * self.layout.shape.group_in();
         let (matrix, sums) = self.scratch.split_at_mut(columns * CHUNK);
         let sums = sums.as_chunks_mut::<LINE>().0;
@@ -242,7 +242,7 @@ impl WithSimd for WeightGradient<'_> {
                 matrix.fill(0.0);
             }
             patches.select(range);
-            patches.gather(self.input, channel, self.columns.clone(), matrix, CHUNK);
+            patches.gather(self.input, channel, self.columns.clone(), matrix, columns * CHUNK);
             for row in (0..rows).step_by(ROWS) {
                 let last_row = (row + ROWS).min(rows);
                 // At the edges a row or column is computed again, which is cheaper than a loop of its own.

@@ -11,23 +11,27 @@ use super::padded::Layout;
 struct Run {
     /// The place of the first in the planes of channel 0.
     place: usize,
-    /// From the first pixel asked for.
+    /// Of the columns.
+    block: usize,
+    /// From the block's first column.
     at: usize,
     len: usize,
 }
 
-/// Reads and writes patches. Keeps memory from call to call.
+/// Reads and writes patches, as a matrix whose columns fall into blocks. Keeps memory from call to call.
 pub(super) struct Patches<'a> {
     layout: Layout<'a>,
     /// Planes from an image to the next.
     channels: usize,
+    /// Columns of a block.
+    width: usize,
     runs: Vec<Run>,
 }
 
 impl<'a> Patches<'a> {
-    /// Of planes of which an image has `channels`.
-    pub(super) fn new(layout: Layout<'a>, channels: usize) -> Self {
-        Self { layout, channels, runs: Vec::new() }
+    /// Of planes of which an image has `channels`, in blocks of `width` columns.
+    pub(super) fn new(layout: Layout<'a>, channels: usize, width: usize) -> Self {
+        Self { layout, channels, width, runs: Vec::new() }
     }
 
     /// Chooses the columns of the matrix: output pixels.
@@ -38,17 +42,18 @@ impl<'a> Patches<'a> {
         let mut pixel = pixels.start;
         while pixel < pixels.end {
             let (row, column) = (pixel / width, pixel % width);
-            let len = (width - column).min(pixels.end - pixel);
+            let (block, at) = ((pixel - pixels.start) / self.width, (pixel - pixels.start) % self.width);
+            let len = (width - column).min(pixels.end - pixel).min(self.width - at);
             let image = row / height * self.channels * self.layout.len();
             let place = image + self.layout.pixel(row % height, column);
-            self.runs.push(Run { place, at: pixel - pixels.start, len });
+            self.runs.push(Run { place, block, at, len });
             pixel += len;
         }
     }
 
     /// Copies rows `depths` of the matrix: row `d` is element `d` of the weights of an output channel, in the order of their
-    /// memory, counted from channel `first_channel` on. Each takes `width` numbers of `matrix`; those beyond the pixels keep
-    /// their values.
+    /// memory, counted from channel `first_channel` on. In each block, which starts `block` numbers of `matrix` after the one
+    /// before, a row follows the other; numbers beyond the pixels keep their values.
     #[inline(always)]
     pub(super) fn gather(
         &self,
@@ -56,19 +61,21 @@ impl<'a> Patches<'a> {
         first_channel: usize,
         depths: Range<usize>,
         matrix: &mut [f32],
-        width: usize,
+        block: usize,
     ) {
         let taps = self.layout.shape.taps();
-        for (depth, row) in depths.zip(matrix.chunks_exact_mut(width)) {
+        for (row, depth) in depths.enumerate() {
             let channel = (first_channel + depth / taps) * self.layout.len();
             let planes = &planes[channel + self.layout.tap(depth % taps)..];
             for run in &self.runs {
-                copy(&planes[run.place..run.place + run.len], &mut row[run.at..run.at + run.len]);
+                let to = run.block * block + row * self.width + run.at;
+                copy(&planes[run.place..run.place + run.len], &mut matrix[to..to + run.len]);
             }
         }
     }
 
-    /// Adds rows `depths` of a matrix as [`gather`](Self::gather) reads it to the planes, which are those from `first_depth` on.
+    /// Adds rows `depths` of a matrix of one block, as [`gather`](Self::gather) reads it, to the planes, which are those from
+    /// `first_depth` on.
     #[inline(always)]
     pub(super) fn scatter(
         &self,
@@ -76,10 +83,9 @@ impl<'a> Patches<'a> {
         first_depth: usize,
         depths: Range<usize>,
         matrix: &[f32],
-        width: usize,
     ) {
         let taps = self.layout.shape.taps();
-        for (depth, row) in depths.zip(matrix.chunks_exact(width)) {
+        for (depth, row) in depths.zip(matrix.chunks_exact(self.width)) {
             let channel = (depth - first_depth) / taps * self.layout.len();
             let planes = &mut planes[channel + self.layout.tap(depth % taps)..];
             for run in &self.runs {
