@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use libellus_losses::{CrossEntropy, CrossEntropyConfig};
-use libellus_models::{CausalLm, ClassifierConfig, Gpt2Config, ModelConfig, preset};
+use libellus_models::{CausalLm, ClassifierConfig, Gpt2Config, ModelConfig, PrepareInference, preset};
 use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig, SgdConfig};
 
 use crate::case::{Case, finish};
@@ -22,7 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ] {
         for batch in [1, 8] {
             cases.push(Case::new(format!("{name}/b{batch}"), move |device| {
-                let model = classifier(name).init(device).expect("valid");
+                let model = classifier(name).init(device).expect("valid").prepare_inference();
                 let images = random([batch, 3, 224, 224], device);
                 move || finish(model.forward(images.clone()))
             }));
@@ -45,7 +45,7 @@ pub(crate) fn cases() -> Vec<Case> {
         })
     }));
     cases.push(Case::new("gpt2/prefill_256", |device| {
-        let model = language_model("gpt2").init(device).expect("valid");
+        let model = language_model("gpt2").init(device).expect("valid").prepare_inference();
         let prompt = tokens([1, 256], 50257, device);
         move || {
             let mut cache = model.new_cache(1, 512);
@@ -54,7 +54,7 @@ pub(crate) fn cases() -> Vec<Case> {
         }
     }));
     cases.push(Case::new("gpt2/decode_after_256", |device| {
-        let model = language_model("gpt2").init(device).expect("valid");
+        let model = language_model("gpt2").init(device).expect("valid").prepare_inference();
         let (prompt, token) = (tokens([1, 256], 50257, device), tokens([1, 1], 50257, device));
         let mut cache = model.new_cache(1, 512);
         finish(model.forward_cached(prompt, None, &mut cache));

@@ -33,6 +33,7 @@ mod memory;
 mod norm;
 mod optimizer;
 mod pooling;
+mod prepared;
 #[cfg(feature = "flex")]
 mod product;
 #[cfg(feature = "flex")]
@@ -54,4 +55,5 @@ pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};
 pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};
 pub use pooling::max_pool2d;
+pub use prepared::{PrepareInference, Prepared};
 pub use softmax::{log_softmax, masked_softmax, softmax};

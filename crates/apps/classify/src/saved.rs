@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use libellus_models::{Classifier, ClassifierConfig, InputSpec};
+use libellus_models::{Classifier, ClassifierConfig, InputSpec, PrepareInference, Prepared};
 use libellus_train::RunDir;
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 use serde::{Deserialize, Serialize};
@@ -82,8 +82,8 @@ impl Description {
 /// A trained classifier, ready for use.
 #[derive(Debug)]
 pub struct Trained {
-    /// The model, in inference mode.
-    pub model: Classifier,
+    /// The model, prepared for inference.
+    pub model: Prepared<Classifier>,
     /// What it is.
     pub description: Description,
     /// The file it was read from.
@@ -106,6 +106,6 @@ impl Trained {
         };
         let model = description.config.init(device)?;
         let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
-        Ok(Self { model, description, path, device: device.clone() })
+        Ok(Self { model: model.prepare_inference(), description, path, device: device.clone() })
     }
 }

@@ -11,6 +11,7 @@ use super::shape::Shape;
 use super::{depthwise, lowered, lowered_gradient, winograd};
 use crate::device::to_flex;
 use crate::memory::{FlexTensor, contiguous, values};
+use crate::prepared::forms;
 
 impl ConvolutionOps for Flex {
     fn convolution(input: FloatTensor<Self>, weight: FloatTensor<Self>, shape: Shape) -> FloatTensor<Self> {
@@ -61,13 +62,14 @@ pub(super) fn fused(input: FlexTensor, weight: FlexTensor, shape: &Shape, epilog
 
 fn finished(input: FlexTensor, weight: FlexTensor, shape: &Shape, finish: Finish<'_>) -> FlexTensor {
     let (input, weight) = (contiguous(input), contiguous(weight));
+    let forms = forms(&weight);
     let (input, weight) = (values(&input), values(&weight));
     let output = if winograd::suits(shape) {
         winograd::forward(shape, input, weight, finish)
     } else if depthwise::suits(shape) {
         depthwise::forward(shape, input, weight, finish)
     } else {
-        lowered::forward(shape, input, weight, finish)
+        lowered::forward(shape, input, weight, forms.as_deref(), finish)
     };
     tensor(output, shape.of_output())
 }

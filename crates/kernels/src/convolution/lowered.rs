@@ -12,6 +12,7 @@ use super::padded::Layout;
 use super::patches::Patches;
 use super::scratch::with_scratch;
 use super::shape::Shape;
+use crate::prepared::{Forms, PackedRows};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
 use crate::vector::{LINE, Line};
 
@@ -19,21 +20,40 @@ use crate::vector::{LINE, Line};
 const SLICE: usize = 384;
 /// Strips that a thread holds at a time: 384 x 32 x 4 numbers are 200 kB.
 const STRIPS: usize = 4;
+/// Strips that a thread holds at a time where maps are small.
+const MOST_STRIPS: usize = 16;
 /// Parts that the work falls into at least, where it can, whatever the number of threads.
 const PARTS: usize = 8;
 
 /// The output, `[batch, channels_out, height, width]`.
-pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
+pub(super) fn forward(
+    shape: &Shape,
+    input: &[f32],
+    weight: &[f32],
+    forms: Option<&Forms>,
+    finish: Finish<'_>,
+) -> Vec<f32> {
     let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
-    let packed: Vec<Vec<Line>> = weight
-        .chunks(shape.group_out() * shape.depth())
-        .map(|weight| pack_rows(weight, shape.group_out(), shape.depth()))
-        .collect();
+    let size = [shape.groups, shape.group_out(), shape.depth()];
+    let pack = || {
+        let groups = weight.chunks(size[1] * size[2]);
+        PackedRows { size, groups: groups.map(|weight| pack_rows(weight, size[1], size[2])).collect() }
+    };
+    // The same weight could also be seen as one of another size.
+    let kept = forms.map(|forms| forms.packed_rows.get_or_init(pack)).filter(|kept| kept.size == size);
+    let made;
+    let packed = match kept {
+        Some(kept) => kept,
+        None => {
+            made = pack();
+            &made
+        }
+    };
     with_planes(shape, input, |layout, input| {
         parts(shape, &mut output).into_par_iter().for_each(|part| {
-            let weight = &packed[part.group];
-            let slice = slice_of(shape.depth());
-            with_scratch(part.pixels.len().div_ceil(STRIP) * slice * STRIP, |scratch| {
+            let weight = &packed.groups[part.group];
+            let strips = part.pixels.len().div_ceil(STRIP);
+            with_scratch(strips * slice_of(shape.depth(), strips) * STRIP, |scratch| {
                 AutoArch::new().dispatch(Forward { layout, input, weight, finish, part, scratch });
             });
         });
@@ -70,9 +90,10 @@ fn sample(shape: &Shape, plane: &[f32], sampled: &mut [f32]) {
     }
 }
 
-/// `depth` in parts of nearly equal size, whole lines.
-fn slice_of(depth: usize) -> usize {
-    depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(LINE)
+/// `depth` in parts of nearly equal size, whole lines, so small that a part of so many strips stays in its cache.
+fn slice_of(depth: usize, strips: usize) -> usize {
+    let most = SLICE * STRIPS / strips.max(STRIPS);
+    depth.div_ceil(depth.div_ceil(most)).next_multiple_of(LINE)
 }
 
 /// `[rows, depth]` as blocks of 16 columns, row after row in each, zeros at the end.
@@ -109,7 +130,12 @@ fn parts<'a>(shape: &Shape, output: &'a mut [f32]) -> Vec<Part<'a>> {
         return Vec::new();
     }
     let strips = pixels.div_ceil(STRIP);
-    let pixel_parts = strips.div_ceil(STRIPS).max(PARTS.div_ceil(shape.groups).min(strips));
+    let pixel_parts = if strips <= MOST_STRIPS && shape.group_out() >= pixels {
+        // Small maps: reading the input several times costs less than reading the weights.
+        1
+    } else {
+        strips.div_ceil(STRIPS).max(PARTS.div_ceil(shape.groups).min(strips))
+    };
     let row_parts = PARTS.div_ceil(pixel_parts * shape.groups).min(shape.group_out().div_ceil(LINE));
     let cuts: Vec<Range<usize>> = pieces(strips, strips.div_ceil(pixel_parts))
         .map(|(start, len)| start * STRIP..((start + len) * STRIP).min(pixels))
@@ -161,7 +187,7 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self) {
         let depth = self.layout.shape.depth();
-        let slice = slice_of(depth);
+        let slice = slice_of(depth, self.part.pixels.len().div_ceil(STRIP));
         let mut tile = [[0.0; STRIP]; TILE];
         let matrices = std::mem::take(&mut self.scratch).as_chunks_mut::<STRIP>().0;
         let mut patches = Patches::new(self.layout, self.layout.shape.channels_in, STRIP);
@@ -211,7 +237,7 @@ impl Forward<'_> {
         let at = pixels.start - self.part.pixels.start.max(image * plane);
         let first_plane = (image - first_image) * part_rows + row;
         let first_channel = self.part.group * self.layout.shape.group_out() + first_row;
-        let is_last = start + slice_of(self.layout.shape.depth()) >= self.layout.shape.depth();
+        let is_last = start + matrix.len() >= self.layout.shape.depth();
         product::<S>(left, matrix, Start::Zero, tile);
         if pixels.len() == STRIP && self.part.planes[first_plane].len() >= at + STRIP {
             let first = (image * self.layout.shape.channels_out + first_channel) * plane + pixels.start

@@ -1,0 +1,262 @@
+//! Weights in the order in which kernels read them, kept from call to call.
+
+use std::fmt::{self, Debug, Formatter};
+use std::ops::Deref;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+#[cfg(feature = "flex")]
+pub(crate) use flex::{Forms, PackedRows, forms};
+
+/// A model whose weights are kept in the order of the kernels too, so that calls in evaluation don't arrange them anew: what pays
+/// for small batches. See [`PrepareInference`].
+pub struct Prepared<M> {
+    model: M,
+    #[cfg(feature = "flex")]
+    _weights: Vec<flex::Registration>,
+}
+
+impl<M> Deref for Prepared<M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.model
+    }
+}
+
+impl<M: Debug> Debug for Prepared<M> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.model.fmt(f)
+    }
+}
+
+/// Models that can be [prepared](Prepared): all.
+pub trait PrepareInference: Module {
+    /// Prepares a model for many calls in evaluation. The result is used as the model, and gives the same outputs to the bit.
+    ///
+    /// The rearranged weights are made when a kernel first wants them, take as much memory as the weights of most convolutions
+    /// again, and are given back with the result. Only weights in 32-bit floats on flex, without autodiff, are kept; for others nothing
+    /// changes.
+    ///
+    /// ```
+    /// use burn::module::{Module, Param};
+    /// use burn::tensor::{Tensor, ops::ConvOptions};
+    /// use libellus_kernels::{PrepareInference, conv2d};
+    ///
+    /// #[derive(Module, Debug)]
+    /// struct Layer {
+    ///     weight: Param<Tensor<4>>,
+    /// }
+    ///
+    /// let device = libellus_backend::testing::device();
+    /// let layer = Layer { weight: Param::from_tensor(Tensor::ones([3, 2, 1, 1], &device)) };
+    /// let layer = layer.prepare_inference();
+    /// let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+    /// let output = conv2d(Tensor::ones([1, 2, 5, 5], &device), layer.weight.val(), None, options);
+    /// assert_eq!(output.dims(), [1, 3, 5, 5]);
+    /// ```
+    fn prepare_inference(self) -> Prepared<Self> {
+        let mut weights = Weights::default();
+        self.visit(&mut weights);
+        Prepared {
+            #[cfg(feature = "flex")]
+            _weights: weights.registered,
+            model: self,
+        }
+    }
+}
+
+impl<M: Module> PrepareInference for M {}
+
+/// Collects the weights of a model.
+#[derive(Default)]
+struct Weights {
+    #[cfg(feature = "flex")]
+    registered: Vec<flex::Registration>,
+}
+
+impl ModuleVisitor for Weights {
+    #[cfg_attr(not(feature = "flex"), expect(unused_variables, reason = "nothing to prepare"))]
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        #[cfg(feature = "flex")]
+        self.registered.extend(flex::register(param.val()));
+    }
+}
+
+#[cfg(feature = "flex")]
+mod flex {
+    use std::any::Any;
+    use std::collections::HashMap;
+    use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+
+    use burn::tensor::Tensor;
+
+    use crate::device::{is_plain, to_flex};
+    use crate::memory::FlexTensor;
+    use crate::vector::Line;
+
+    /// The arrangements that kernels have made of a weight.
+    #[derive(Debug, Default)]
+    pub(crate) struct Forms {
+        /// Of each group, for [products of matrices](crate::convolution).
+        pub(crate) packed_rows: OnceLock<PackedRows>,
+    }
+
+    /// A weight of several groups, as blocks of 16 columns.
+    #[derive(Debug)]
+    pub(crate) struct PackedRows {
+        /// Groups, and rows and columns of each.
+        pub(crate) size: [usize; 3],
+        pub(crate) groups: Vec<Vec<Line>>,
+    }
+
+    /// By the address of the memory.
+    type Table = HashMap<usize, Entry>;
+
+    static TABLE: RwLock<Option<Table>> = RwLock::new(None);
+
+    struct Entry {
+        /// Keeps the address from being given to another tensor, and is empty once the memory has been changed or freed: burn
+        /// changes memory in place only where nobody refers to it, weakly or not.
+        memory: Weak<dyn Any + Send + Sync>,
+        forms: Arc<Forms>,
+        /// Models that have the weight.
+        users: usize,
+    }
+
+    /// A weight's place in the table, which it leaves with its last registration.
+    #[derive(Debug)]
+    pub(crate) struct Registration(usize);
+
+    impl Drop for Registration {
+        fn drop(&mut self) {
+            let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(table) = table.as_mut() else { return };
+            if let Some(entry) = table.get_mut(&self.0) {
+                entry.users -= 1;
+                if entry.users == 0 {
+                    table.remove(&self.0);
+                }
+            }
+        }
+    }
+
+    /// Keeps forms of a weight from now on.
+    pub(crate) fn register<const D: usize>(weight: Tensor<D>) -> Option<Registration> {
+        if !is_plain(&weight) {
+            return None;
+        }
+        let weight = to_flex(weight);
+        if !is_whole(&weight) {
+            return None;
+        }
+        let address = address(&weight);
+        let memory: Arc<dyn Any + Send + Sync> = weight.data_arc();
+        let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
+        let entry = table.get_or_insert_default().entry(address).or_insert_with(|| Entry {
+            memory: Arc::downgrade(&memory),
+            forms: Arc::default(),
+            users: 0,
+        });
+        entry.users += 1;
+        Some(Registration(address))
+    }
+
+    /// The forms of a weight that is [registered](register).
+    pub(crate) fn forms(weight: &FlexTensor) -> Option<Arc<Forms>> {
+        let table = TABLE.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = table.as_ref()?.get(&address(weight))?;
+        (is_whole(weight) && entry.memory.strong_count() > 0).then(|| entry.forms.clone())
+    }
+
+    /// Whether a tensor has all of its memory, in row-major order. All tensors of which this is true hold the same numbers.
+    fn is_whole(tensor: &FlexTensor) -> bool {
+        let numbers = tensor.bytes().len() / size_of::<f32>();
+        tensor.layout().contiguous_offsets() == Some((0, numbers))
+    }
+
+    fn address(tensor: &FlexTensor) -> usize {
+        Arc::as_ptr(&tensor.data_arc()).addr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{Module, Param};
+    use burn::tensor::ops::ConvOptions;
+    use burn::tensor::{Tensor, TensorData};
+    use libellus_backend::testing::{assert_close, device, read};
+
+    use super::PrepareInference;
+    use crate::conv2d;
+    use crate::testing::scattered;
+
+    #[derive(Module, Debug)]
+    struct Layer {
+        weight: Param<Tensor<4>>,
+    }
+
+    impl Layer {
+        fn new() -> Self {
+            Self { weight: Param::from_tensor(scattered([19, 17, 3, 3], &device())) }
+        }
+
+        fn forward(&self) -> TensorData {
+            let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+            read(conv2d(scattered([2, 17, 9, 8], &device()), self.weight.val(), None, options))
+        }
+    }
+
+    #[test]
+    fn outputs_stay() {
+        let layer = Layer::new();
+        let expected = layer.forward();
+        let prepared = layer.prepare_inference();
+        for _ in 0..2 {
+            assert_close(&prepared.forward(), &expected, 0.0);
+        }
+        let again = prepared.clone().prepare_inference();
+        drop(prepared);
+        assert_close(&again.forward(), &expected, 0.0);
+    }
+
+    /// A step of training in place, or another tensor in the same place, is seen.
+    #[test]
+    fn changed_weights_are_seen() {
+        let prepared = Layer::new().prepare_inference();
+        let before = prepared.forward();
+        let Layer { weight } = prepared.clone();
+        drop(prepared);
+        let changed = Layer { weight: weight.map(|weight| weight.mul_scalar(-2.0)) };
+        let doubled: Vec<f32> = before.iter::<f32>().map(|number| -2.0 * number).collect();
+        assert_close(&changed.forward(), &TensorData::new(doubled, before.shape()), 1e-6);
+
+        let model = Layer::new().prepare_inference();
+        let expected = model.forward();
+        // In the model's own memory, as far as burn allows it.
+        let mut weight = model.weight.val();
+        weight = weight.mul_scalar(3.0);
+        let tripled = Layer { weight: Param::from_tensor(weight) };
+        assert_close(&model.forward(), &expected, 0.0);
+        let expected: Vec<f32> = expected.iter::<f32>().map(|number| 3.0 * number).collect();
+        assert_close(&tripled.forward(), &TensorData::new(expected, before.shape()), 1e-6);
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn forms_are_given_back() {
+        let weight: Tensor<4> = scattered([19, 17, 3, 3], &device());
+        if !crate::device::is_plain(&weight) {
+            return;
+        }
+        let flex = crate::device::to_flex(weight.clone());
+        let prepared = Layer { weight: Param::from_tensor(weight) }.prepare_inference();
+        let first = super::forms(&flex).expect("registered");
+        assert!(first.packed_rows.get().is_none());
+        prepared.forward();
+        assert!(first.packed_rows.get().is_some());
+        drop(prepared);
+        assert!(super::forms(&flex).is_none());
+    }
+}
