@@ -3,6 +3,7 @@
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::fresh::{Fresh, filled};
 use crate::memory::{CHUNK, FlexTensor, contiguous, for_each, like, unshared, values};
 
 /// `f` of each element, in the same memory where nobody else looks at it.
@@ -13,9 +14,10 @@ pub(crate) fn map(input: FlexTensor, f: impl Fn(f32) -> f32 + Copy + Sync) -> Fl
         for_each(pieces, |values| AutoArch::new().dispatch(InPlace { values, f }));
         return input;
     }
-    let mut output = vec![0.0; input.layout().num_elements()];
-    let pieces = output.par_chunks_mut(CHUNK).zip(values(&input).par_chunks(CHUNK));
-    for_each(pieces, |(output, input)| AutoArch::new().dispatch(Map { input, output, f }));
+    let output = filled(input.layout().num_elements(), |output| {
+        let pieces = output.par_chunks(CHUNK).zip(values(&input).par_chunks(CHUNK));
+        for_each(pieces, |(output, input)| AutoArch::new().dispatch(Map { input, output, f }));
+    });
     like(&input, output)
 }
 
@@ -33,9 +35,10 @@ pub(crate) fn zip(
         for_each(pieces, |(right, left)| AutoArch::new().dispatch(ZipInPlace { left, right, f }));
         return right;
     }
-    let mut output = vec![0.0; right.layout().num_elements()];
-    let pieces = output.par_chunks_mut(CHUNK).zip(lefts.zip(values(&right).par_chunks(CHUNK)));
-    for_each(pieces, |(output, (left, right))| AutoArch::new().dispatch(Zip { left, right, output, f }));
+    let output = filled(right.layout().num_elements(), |output| {
+        let pieces = output.par_chunks(CHUNK).zip(lefts.zip(values(&right).par_chunks(CHUNK)));
+        for_each(pieces, |(output, (left, right))| AutoArch::new().dispatch(Zip { left, right, output, f }));
+    });
     like(&right, output)
 }
 
@@ -43,7 +46,7 @@ pub(crate) fn zip(
 /// certain to be inlined is compiled for the instructions at hand.
 struct Map<'a, F> {
     input: &'a [f32],
-    output: &'a mut [f32],
+    output: Fresh<'a>,
     f: F,
 }
 
@@ -52,9 +55,7 @@ impl<F: Fn(f32) -> f32> WithSimd for Map<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        for (output, &x) in self.output.iter_mut().zip(self.input) {
-            *output = (self.f)(x);
-        }
+        self.output.map(self.input, self.f);
     }
 }
 
@@ -79,7 +80,7 @@ impl<F: Fn(f32) -> f32> WithSimd for InPlace<'_, F> {
 struct Zip<'a, F> {
     left: &'a [f32],
     right: &'a [f32],
-    output: &'a mut [f32],
+    output: Fresh<'a>,
     f: F,
 }
 
@@ -88,9 +89,7 @@ impl<F: Fn(f32, f32) -> f32> WithSimd for Zip<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        for ((output, &left), &right) in self.output.iter_mut().zip(self.left).zip(self.right) {
-            *output = (self.f)(left, right);
-        }
+        self.output.zip(self.left, self.right, self.f);
     }
 }
 

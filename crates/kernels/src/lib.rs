@@ -26,6 +26,8 @@ mod device;
 #[cfg(feature = "flex")]
 mod elementwise;
 #[cfg(feature = "flex")]
+mod fresh;
+#[cfg(feature = "flex")]
 mod lanes;
 mod lstm;
 #[cfg(feature = "flex")]

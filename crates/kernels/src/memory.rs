@@ -5,6 +5,8 @@ use burn::tensor::TensorData;
 use rayon::iter::plumbing::{Producer, ProducerCallback};
 use rayon::prelude::*;
 
+use crate::fresh::filled;
+
 /// A tensor on flex, without autodiff.
 pub(crate) type FlexTensor = FloatTensor<Flex>;
 
@@ -73,11 +75,9 @@ pub(crate) fn rework<T: Send>(
         for_each(values.par_chunks_mut(length).zip(beside), |(piece, beside)| work(piece, beside));
         return tensor;
     }
-    let mut output = vec![0.0; tensor.layout().num_elements()];
-    let pieces = output.par_chunks_mut(length).zip(values(&tensor).par_chunks(length)).zip(beside);
-    for_each(pieces, |((output, input), beside)| {
-        output.copy_from_slice(input);
-        work(output, beside);
+    let output = filled(tensor.layout().num_elements(), |output| {
+        let pieces = output.par_chunks(length).zip(values(&tensor).par_chunks(length)).zip(beside);
+        for_each(pieces, |((output, input), beside)| work(output.copied(input), beside));
     });
     like(&tensor, output)
 }
@@ -120,18 +120,19 @@ pub(crate) fn rework_channels<T: Send>(
         return tensor;
     }
     if let Some(values) = unshared(&mut tensor) {
-        let pieces = shape.split(values).into_par_iter().zip(beside);
+        let pieces = shape.split(values.chunks_mut(shape.length)).into_par_iter().zip(beside);
         for_each(pieces, |(mut channel, beside)| work(&mut channel, beside));
         return tensor;
     }
-    let (mut output, input) = (vec![0.0; elements], values(&tensor));
-    let pieces = shape.split(&mut output).into_par_iter().zip(beside).enumerate();
-    for_each(pieces, |(index, (mut channel, beside))| {
-        let inputs = input.chunks_exact(shape.length).skip(index).step_by(shape.count);
-        for (output, input) in channel.iter_mut().zip(inputs) {
-            output.copy_from_slice(input);
-        }
-        work(&mut channel, beside);
+    let input = values(&tensor);
+    let output = filled(elements, |output| {
+        let pieces = shape.split(output.chunks(shape.length)).into_par_iter().zip(beside).enumerate();
+        for_each(pieces, |(index, (channel, beside))| {
+            let inputs = input.chunks_exact(shape.length).skip(index).step_by(shape.count);
+            let mut channel: Vec<_> =
+                channel.into_iter().zip(inputs).map(|(output, input)| output.copied(input)).collect();
+            work(&mut channel, beside);
+        });
     });
     like(&tensor, output)
 }
@@ -155,10 +156,10 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    /// The pieces of each channel.
-    pub(crate) fn split(self, values: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
+    /// The pieces of each channel, of those in the order of memory.
+    pub(crate) fn split<T>(self, pieces: impl Iterator<Item = T>) -> Vec<Vec<T>> {
         let mut channels: Vec<_> = (0..self.count).map(|_| Vec::new()).collect();
-        for (index, piece) in values.chunks_exact_mut(self.length.max(1)).enumerate() {
+        for (index, piece) in pieces.enumerate() {
             channels[index % self.count].push(piece);
         }
         channels

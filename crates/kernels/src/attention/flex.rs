@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::extension::{AttentionGradient, AttentionOps};
 use super::{Causal, Mask};
+use crate::fresh::filled;
 use crate::lanes::{max, replace_and_sum, two_sums};
 use crate::memory::{FlexTensor, contiguous, for_each, own, values};
 use crate::scalar::exp;
@@ -32,22 +33,28 @@ impl AttentionOps for Flex {
     ) -> FloatTensor<Self> {
         let heads = Heads::new(&query, &key, &value, &mask, scale, causal);
         let Sizes { batch, heads: count, queries, value_width, .. } = heads.sizes;
-        let mut output = vec![0.0; batch * count * queries * value_width];
         let block = heads.sizes.queries_at_a_time();
-        // Blocks of queries don't cross heads.
-        let pieces: Vec<_> = output
-            .chunks_mut((queries * value_width).max(1))
-            .enumerate()
-            .flat_map(|(head, output)| {
-                output.chunks_mut((block * value_width).max(1)).enumerate().map(move |piece| (head, piece))
-            })
-            .collect();
-        for_each(pieces.into_par_iter(), |(head, (index, output))| {
-            let first = index * block;
-            let rows = first..(first + block).min(queries);
-            if let Some(Block { weights, value, .. }) = heads.block(head, rows) {
-                output.copy_from_slice(values(&Flex::float_matmul(weights, value)));
-            }
+        let output = filled(batch * count * queries * value_width, |output| {
+            // Blocks of queries don't cross heads.
+            let pieces: Vec<_> = output
+                .chunks((queries * value_width).max(1))
+                .enumerate()
+                .flat_map(|(head, output)| {
+                    output.chunks((block * value_width).max(1)).enumerate().map(move |piece| (head, piece))
+                })
+                .collect();
+            for_each(pieces.into_par_iter(), |(head, (index, output))| {
+                let first = index * block;
+                let rows = first..(first + block).min(queries);
+                match heads.block(head, rows) {
+                    Some(Block { weights, value, .. }) => {
+                        output.copied(values(&Flex::float_matmul(weights, value)));
+                    }
+                    None => {
+                        output.zeroed();
+                    }
+                }
+            });
         });
         FlexTensor::from_data(TensorData::new(output, [batch, count, queries, value_width]))
     }

@@ -6,6 +6,7 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::extension::{BatchNormGradient, BatchNormOps};
+use crate::fresh::{Fresh, filled};
 use crate::lanes::{sum, two_sums};
 use crate::memory::{CHUNK, Channels, channels, contiguous, for_each, like, rework, rework_channels, values};
 
@@ -19,15 +20,17 @@ impl BatchNormOps for Flex {
         let [gamma, beta] = [gamma, beta].map(contiguous);
         let input = contiguous(input);
         let (shape, inputs) = (channels(&input), values(&input));
-        let mut output = vec![0.0; inputs.len()];
         let (mut means, mut variances) = (vec![0.0; shape.count], vec![0.0; shape.count]);
         let parameters = values(&gamma).par_iter().zip(values(&beta));
-        let pieces =
-            shape.split(&mut output).into_par_iter().zip(parameters).zip(&mut means).zip(&mut variances);
-        for_each(pieces.enumerate(), |(index, (((mut pieces, (&gamma, &beta)), mean), variance))| {
-            let channel = Channel { pieces: &mut pieces, inputs, index, shape };
-            let epsilon = epsilon as f32;
-            (*mean, *variance) = AutoArch::new().dispatch(Normalize { channel, gamma, beta, epsilon });
+        let output = filled(inputs.len(), |output| {
+            let pieces = shape.split(output.chunks(shape.length.max(1))).into_par_iter();
+            let pieces = pieces.zip(parameters).zip(&mut means).zip(&mut variances).enumerate();
+            for_each(pieces, |(index, (((pieces, (&gamma, &beta)), mean), variance))| {
+                let mut pieces: Vec<_> = pieces.into_iter().map(Fresh::zeroed).collect();
+                let channel = Channel { pieces: &mut pieces, inputs, index, shape };
+                let epsilon = epsilon as f32;
+                (*mean, *variance) = AutoArch::new().dispatch(Normalize { channel, gamma, beta, epsilon });
+            });
         });
         (like(&input, output), like(&gamma, means), like(&gamma, variances))
     }

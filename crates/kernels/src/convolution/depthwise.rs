@@ -9,6 +9,7 @@ use super::finish::Finish;
 use super::padded::Layout;
 use super::scratch::with_scratch;
 use super::shape::Shape;
+use crate::fresh::filled;
 use crate::vector::{Floats, LINE, lanes, load, multiply_add, splat, store};
 
 /// Whether this is the way to compute the convolution.
@@ -18,50 +19,41 @@ pub(super) fn suits(shape: &Shape) -> bool {
 
 /// The output, `[batch, channels, height, width]`.
 pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
-    let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
     let layout = &Layout::of_whole_lines(shape);
     let planes = input.par_chunks_exact(shape.pixels_in().max(1));
-    output.par_chunks_exact_mut(shape.pixels_out()).zip(planes).enumerate().for_each(
-        |(plane, (output, input))| {
+    filled(shape.of_output().iter().product(), |output| {
+        let pieces = output.par_chunks(shape.pixels_out()).zip(planes).enumerate();
+        pieces.for_each(|(plane, (output, input))| {
             let channel = plane % shape.channels_out;
             let kernel = &weight[channel * shape.taps()..][..shape.taps()];
             let (scale, shift) = (finish.scale_of(channel), finish.shift_of(channel));
-            let start = plane * output.len();
+            let (start, output) = (plane * output.len(), output.zeroed());
             with_scratch(layout.len(), |padded| {
                 layout.fill(input, 0.0, padded);
-                AutoArch::new().dispatch(Forward {
-                    layout,
-                    kernel,
-                    scale,
-                    shift,
-                    finish,
-                    start,
-                    padded,
-                    output,
-                });
+                let op = Forward { layout, kernel, scale, shift, finish, start, padded, output };
+                AutoArch::new().dispatch(op);
             });
-        },
-    );
-    output
+        });
+    })
 }
 
 /// The gradient of the input.
 pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let mut output = vec![0.0; shape.batch * shape.channels_in * shape.pixels_in()];
     let layout = &Layout::of_whole_lines(shape);
     let planes = gradient.par_chunks_exact(shape.pixels_out());
-    output.par_chunks_exact_mut(shape.pixels_in().max(1)).zip(planes).enumerate().for_each(
-        |(plane, (output, gradient))| {
+    filled(shape.batch * shape.channels_in * shape.pixels_in(), |output| {
+        let pieces = output.par_chunks(shape.pixels_in().max(1)).zip(planes).enumerate();
+        pieces.for_each(|(plane, (output, gradient))| {
             let kernel = &weight[plane % shape.channels_in * shape.taps()..][..shape.taps()];
             let size = layout.gradient_len();
+            let output = output.zeroed();
             with_scratch(size + layout.pitch, |scratch| {
                 let (padded, columns) = scratch.split_at_mut(size);
                 layout.fill_gradient(gradient, padded);
                 AutoArch::new().dispatch(InputGradient { layout, kernel, padded, columns, output });
             });
-        },
-    );
-    output
+        });
+    })
 }
 
 /// The gradient of the weight, `[channels, 1, height, width]`.

@@ -12,6 +12,7 @@ use super::padded::Layout;
 use super::patches::Patches;
 use super::scratch::with_scratch;
 use super::shape::Shape;
+use crate::fresh::{Fresh, filled};
 use crate::prepared::{Forms, PackedRows};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
 use crate::vector::{LINE, Line};
@@ -33,7 +34,6 @@ pub(super) fn forward(
     forms: Option<&Forms>,
     finish: Finish<'_>,
 ) -> Vec<f32> {
-    let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
     let size = [shape.groups, shape.group_out(), shape.depth()];
     let pack = || {
         let groups = weight.chunks(size[1] * size[2]);
@@ -49,16 +49,25 @@ pub(super) fn forward(
             &made
         }
     };
-    with_planes(shape, input, |layout, input| {
-        parts(shape, &mut output).into_par_iter().for_each(|part| {
-            let weight = &packed.groups[part.group];
-            let strips = part.pixels.len().div_ceil(STRIP);
-            with_scratch(strips * slice_of(shape.depth(), strips) * STRIP, |scratch| {
-                AutoArch::new().dispatch(Forward { layout, input, weight, finish, part, scratch });
+    let fill = |output: Fresh<'_>| {
+        with_planes(shape, input, |layout, input| {
+            parts(shape, output).into_par_iter().for_each(|part| {
+                let mut planes: Vec<_> = part.planes.into_iter().map(Fresh::zeroed).collect();
+                let part = Part {
+                    planes: planes.as_mut_slice(),
+                    group: part.group,
+                    pixels: part.pixels,
+                    rows: part.rows,
+                };
+                let weight = &packed.groups[part.group];
+                let strips = part.pixels.len().div_ceil(STRIP);
+                with_scratch(strips * slice_of(shape.depth(), strips) * STRIP, |scratch| {
+                    AutoArch::new().dispatch(Forward { layout, input, weight, finish, part, scratch });
+                });
             });
-        });
-    });
-    output
+        })
+    };
+    filled(shape.of_output().iter().product(), fill)
 }
 
 /// Runs `f` with the [reduced](Shape::reduced) shape and the planes of the input: padded, sampled, or those that are there where
@@ -111,19 +120,19 @@ fn pack_rows(matrix: &[f32], rows: usize, depth: usize) -> Vec<Line> {
     packed
 }
 
-/// A part of the output.
-struct Part<'a> {
+/// A part of the output, with its memory.
+struct Part<P> {
     group: usize,
     /// Of the output, counted through the batch.
     pixels: Range<usize>,
     /// Output channels of the group.
     rows: Range<usize>,
     /// The pixels of each channel, for each image that they touch.
-    planes: Vec<&'a mut [f32]>,
+    planes: P,
 }
 
 /// Cuts the output by pixels, groups and, where that makes too few parts, channels.
-fn parts<'a>(shape: &Shape, output: &'a mut [f32]) -> Vec<Part<'a>> {
+fn parts<'a>(shape: &Shape, output: Fresh<'a>) -> Vec<Part<Vec<Fresh<'a>>>> {
     let plane = shape.pixels_out();
     let pixels = shape.batch * plane;
     if pixels == 0 || shape.channels_out == 0 {
@@ -151,7 +160,7 @@ fn parts<'a>(shape: &Shape, output: &'a mut [f32]) -> Vec<Part<'a>> {
             }
         }
     }
-    for (channel, mut rest) in output.chunks_mut(plane).enumerate() {
+    for (channel, mut rest) in output.chunks(plane).enumerate() {
         let (image, channel) = (channel / shape.channels_out, channel % shape.channels_out);
         let (group, row) = (channel / shape.group_out(), channel % shape.group_out());
         let row_part = rows.iter().position(|rows| rows.contains(&row)).unwrap_or(0);
@@ -162,7 +171,8 @@ fn parts<'a>(shape: &Shape, output: &'a mut [f32]) -> Vec<Part<'a>> {
             if rest.is_empty() {
                 break;
             }
-            let (piece, after) = rest.split_at_mut((part.pixels.end - at).min(rest.len()));
+            let len = (part.pixels.end - at).min(rest.len());
+            let (piece, after) = rest.split_at(len);
             at += piece.len();
             part.planes.push(piece);
             rest = after;
@@ -171,17 +181,17 @@ fn parts<'a>(shape: &Shape, output: &'a mut [f32]) -> Vec<Part<'a>> {
     parts
 }
 
-struct Forward<'a> {
+struct Forward<'a, 'b> {
     layout: Layout<'a>,
     /// As the layout says.
     input: &'a [f32],
     weight: &'a [Line],
     finish: Finish<'a>,
-    part: Part<'a>,
+    part: Part<&'a mut [&'b mut [f32]]>,
     scratch: &'a mut [f32],
 }
 
-impl WithSimd for Forward<'_> {
+impl WithSimd for Forward<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -206,7 +216,7 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-impl Forward<'_> {
+impl Forward<'_, '_> {
     #[inline(always)]
     fn pixels(&self, strip: usize) -> Range<usize> {
         let start = self.part.pixels.start + strip * STRIP;

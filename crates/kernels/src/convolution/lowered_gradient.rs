@@ -11,6 +11,7 @@ use super::padded::Layout;
 use super::patches::Patches;
 use super::scratch::with_scratch;
 use super::shape::Shape;
+use crate::fresh::filled;
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
 use crate::vector::{Floats, LINE, Line, lanes, load, multiply_add, splat, store};
 
@@ -20,48 +21,58 @@ pub(super) fn input(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32>
     if !shape.is_sampling() {
         return sampled;
     }
-    let mut output = vec![0.0; shape.batch * shape.channels_in * shape.pixels_in()];
-    let planes = output.par_chunks_exact_mut(shape.pixels_in());
-    planes.zip(sampled.par_chunks_exact(shape.pixels_out())).for_each(|(plane, sampled)| {
-        let rows = plane.chunks_exact_mut(shape.input[1]).step_by(shape.stride[0]);
-        for (row, sampled) in rows.zip(sampled.chunks_exact(shape.output[1])) {
-            for (target, &number) in row.iter_mut().step_by(shape.stride[1]).zip(sampled) {
-                *target = number;
+    filled(shape.batch * shape.channels_in * shape.pixels_in(), |output| {
+        let planes = output.par_chunks(shape.pixels_in());
+        planes.zip(sampled.par_chunks_exact(shape.pixels_out())).for_each(|(plane, sampled)| {
+            let plane = plane.zeroed();
+            let rows = plane.chunks_exact_mut(shape.input[1]).step_by(shape.stride[0]);
+            for (row, sampled) in rows.zip(sampled.chunks_exact(shape.output[1])) {
+                for (target, &number) in row.iter_mut().step_by(shape.stride[1]).zip(sampled) {
+                    *target = number;
+                }
             }
-        }
-    });
-    output
+        });
+    })
 }
 
 fn input_of_reduced(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let mut output = vec![0.0; shape.batch * shape.channels_in * shape.pixels_in()];
     let packed: Vec<Vec<Line>> = weight
         .chunks(shape.group_out() * shape.depth())
         .map(|weight| pack_columns(weight, shape.group_out(), shape.depth()))
         .collect();
     // As many channels as make a few tiles, so that reading the gradient anew for each part is little of its work.
     let channels = (8 * LINE).div_ceil(shape.taps()).min(shape.group_in());
-    let mut parts = Vec::new();
-    for (image, planes) in output.chunks_mut(shape.channels_in * shape.pixels_in()).enumerate() {
-        for (group, planes) in planes.chunks_mut(shape.group_in() * shape.pixels_in()).enumerate() {
-            for (part, planes) in planes.chunks_mut(channels * shape.pixels_in()).enumerate() {
-                let planes = planes.chunks_mut(shape.pixels_in()).collect();
-                parts.push(InputPart { image, group, channel: part * channels, planes });
+    let layout = Layout::new(shape);
+    filled(shape.batch * shape.channels_in * shape.pixels_in(), |output| {
+        let mut parts = Vec::new();
+        for (image, planes) in output.chunks(shape.channels_in * shape.pixels_in()).enumerate() {
+            for (group, planes) in planes.chunks(shape.group_in() * shape.pixels_in()).enumerate() {
+                for (part, planes) in planes.chunks(channels * shape.pixels_in()).enumerate() {
+                    parts.push((image, group, part * channels, planes));
+                }
             }
         }
-    }
-    let layout = Layout::new(shape);
-    parts.into_par_iter().for_each(|part| {
-        let weight = &packed[part.group];
-        let strip = shape.group_out() * STRIP;
-        let padded = if shape.is_pointwise() { 0 } else { part.planes.len() * layout.len() };
-        with_scratch(strip + padded, |scratch| {
-            let (strip, padded) = scratch.split_at_mut(strip);
-            let strip = strip.as_chunks_mut::<STRIP>().0;
-            AutoArch::new().dispatch(InputGradient { shape, layout, gradient, weight, part, strip, padded });
+        parts.into_par_iter().for_each(|(image, group, channel, planes)| {
+            let planes = planes.zeroed().chunks_mut(shape.pixels_in()).collect();
+            let part = InputPart { image, group, channel, planes };
+            let weight = &packed[part.group];
+            let strip = shape.group_out() * STRIP;
+            let padded = if shape.is_pointwise() { 0 } else { part.planes.len() * layout.len() };
+            with_scratch(strip + padded, |scratch| {
+                let (strip, padded) = scratch.split_at_mut(strip);
+                let strip = strip.as_chunks_mut::<STRIP>().0;
+                AutoArch::new().dispatch(InputGradient {
+                    shape,
+                    layout,
+                    gradient,
+                    weight,
+                    part,
+                    strip,
+                    padded,
+                });
+            });
         });
-    });
-    output
+    })
 }
 
 /// The transpose of `[depth, columns]` as blocks of 16 of the depth, column after column in each, zeros at the end.

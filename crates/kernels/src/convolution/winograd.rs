@@ -22,6 +22,7 @@ use super::finish::Finish;
 use super::lines::{from_lines, to_lines};
 use super::scratch::with_scratch;
 use super::shape::Shape;
+use crate::fresh::{Fresh, filled};
 use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, product};
 use crate::vector::{LINE, Line};
 pub(super) use gradient::weight_gradient;
@@ -120,18 +121,18 @@ impl Layer {
     }
 
     fn run(&self, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
-        let mut output = vec![0.0; self.batch * self.channels_out * self.output[0] * self.output[1]];
         let [rows, columns] = self.tiles();
         let tiles = self.batch * rows * columns;
-        if tiles > MOST_TILES && POINTS * self.channels_in * self.channels_out <= MOST_KERNELS {
-            let most = TILES / columns;
-            self.by_tiles(input, weight, finish, bands(self, &mut output, most.max(1)));
-        } else {
-            for band in bands(self, &mut output, (MOST_TILES / columns).max(1)) {
-                self.by_channels(input, weight, finish, band);
+        filled(self.batch * self.channels_out * self.output[0] * self.output[1], |output| {
+            if tiles > MOST_TILES && POINTS * self.channels_in * self.channels_out <= MOST_KERNELS {
+                let most = TILES / columns;
+                self.by_tiles(input, weight, finish, bands(self, output, most.max(1)));
+            } else {
+                for band in bands(self, output, (MOST_TILES / columns).max(1)) {
+                    self.by_channels(input, weight, finish, band);
+                }
             }
-        }
-        output
+        })
     }
 
     /// Each part has some tiles and all channels.
@@ -154,11 +155,11 @@ impl Layer {
                         AutoArch::new().dispatch(ReadTiles { layer: self, input, rows, block, tiles });
                     }
                     let kernels = kernels.chunks_exact(POINTS * kernel_step * STRIP);
-                    for ((group, mut planes), kernels) in band.groups.into_iter().enumerate().zip(kernels) {
+                    for ((group, planes), kernels) in band.groups.into_iter().enumerate().zip(kernels) {
                         let rows = band.rows.clone();
                         let channels = 0..self.channels_in;
                         AutoArch::new().dispatch(Multiply { tiles, step, channels, kernels, products });
-                        let planes = &mut planes;
+                        let planes = &mut written(planes);
                         AutoArch::new().dispatch(WriteTiles {
                             layer: self,
                             rows,
@@ -183,7 +184,7 @@ impl Layer {
                 AutoArch::new().dispatch(ReadTiles { layer: self, input, rows, block, tiles });
             });
             let tiles: &[f32] = tiles;
-            band.groups.into_par_iter().enumerate().for_each(|(group, mut planes)| {
+            band.groups.into_par_iter().enumerate().for_each(|(group, planes)| {
                 let size = POINTS * (SLICE + 1) * STRIP;
                 with_scratch(size + POINTS * step * STRIP, |scratch| {
                     let (kernels, products) = scratch.split_at_mut(size);
@@ -199,7 +200,7 @@ impl Layer {
                         });
                         AutoArch::new().dispatch(Multiply { tiles, step, channels, kernels, products });
                     }
-                    let (rows, planes) = (rows.clone(), &mut planes);
+                    let (rows, planes) = (rows.clone(), &mut written(planes));
                     AutoArch::new().dispatch(WriteTiles {
                         layer: self,
                         rows,
@@ -218,7 +219,7 @@ impl Layer {
 struct Band<'a> {
     rows: Range<usize>,
     /// For each 32 channels, and in them for each image that the rows touch: the rows of each channel.
-    groups: Vec<Vec<&'a mut [f32]>>,
+    groups: Vec<Vec<Fresh<'a>>>,
 }
 
 impl Band<'_> {
@@ -227,8 +228,13 @@ impl Band<'_> {
     }
 }
 
+/// Pieces of the output, to be written again at once.
+fn written(planes: Vec<Fresh<'_>>) -> Vec<&mut [f32]> {
+    planes.into_iter().map(Fresh::zeroed).collect()
+}
+
 /// Cuts the output into bands of at most `most` rows of tiles.
-fn bands<'a>(layer: &Layer, output: &'a mut [f32], most: usize) -> Vec<Band<'a>> {
+fn bands<'a>(layer: &Layer, output: Fresh<'a>, most: usize) -> Vec<Band<'a>> {
     let rows = layer.tiles()[0];
     let groups = layer.channels_out.div_ceil(STRIP);
     let mut bands: Vec<Band<'a>> = pieces(layer.batch * rows, most)
@@ -238,7 +244,7 @@ fn bands<'a>(layer: &Layer, output: &'a mut [f32], most: usize) -> Vec<Band<'a>>
         })
         .collect();
     let [height, width] = layer.output;
-    for (plane, mut rest) in output.chunks_exact_mut(height * width).enumerate() {
+    for (plane, mut rest) in output.chunks(height * width).enumerate() {
         let (image, channel) = (plane / layer.channels_out, plane % layer.channels_out);
         let mut row = image * rows;
         let start = bands.partition_point(|band| band.rows.end <= row);
@@ -247,7 +253,7 @@ fn bands<'a>(layer: &Layer, output: &'a mut [f32], most: usize) -> Vec<Band<'a>>
                 break;
             }
             let len = ((band.rows.end - row) * TILE * width).min(rest.len());
-            let (piece, after) = rest.split_at_mut(len);
+            let (piece, after) = rest.split_at(len);
             band.groups[channel / STRIP].push(piece);
             (row, rest) = (band.rows.end, after);
         }

@@ -7,19 +7,22 @@ use rayon::prelude::*;
 
 use super::extension::{PoolingGradient, PoolingOps};
 use crate::convolution::{Layout, Shape, with_scratch};
+use crate::fresh::filled;
 use crate::memory::{FlexTensor, contiguous, values};
 use crate::vector::{LINE, Line};
 
 impl PoolingOps for Flex {
     fn max_pool(input: FloatTensor<Self>, shape: Shape) -> FloatTensor<Self> {
         let input = contiguous(input);
-        let mut output = vec![0.0; shape.batch * shape.channels_out * shape.pixels_out()];
         let layout = &Layout::of_whole_lines(&shape);
         let planes = values(&input).par_chunks_exact(shape.pixels_in().max(1));
-        output.par_chunks_exact_mut(shape.pixels_out()).zip(planes).for_each(|(output, plane)| {
-            with_scratch(layout.len(), |padded| {
-                layout.fill(plane, f32::NEG_INFINITY, padded);
-                AutoArch::new().dispatch(MaxPool { layout, padded, output });
+        let output = filled(shape.of_output().iter().product(), |output| {
+            output.par_chunks(shape.pixels_out()).zip(planes).for_each(|(output, plane)| {
+                let output = output.zeroed();
+                with_scratch(layout.len(), |padded| {
+                    layout.fill(plane, f32::NEG_INFINITY, padded);
+                    AutoArch::new().dispatch(MaxPool { layout, padded, output });
+                });
             });
         });
         FlexTensor::from_data(TensorData::new(output, shape.of_output()))
@@ -33,21 +36,21 @@ impl PoolingGradient for Flex {
         shape: Shape,
     ) -> FloatTensor<Self> {
         let (input, gradient) = (contiguous(input), contiguous(gradient));
-        let mut output = vec![0.0; shape.batch * shape.channels_in * shape.pixels_in()];
         let layout = &Layout::of_whole_lines(&shape);
         let planes = values(&input).par_chunks_exact(shape.pixels_in().max(1));
         let gradients = values(&gradient).par_chunks_exact(shape.pixels_out());
-        output.par_chunks_exact_mut(shape.pixels_in().max(1)).zip(planes.zip(gradients)).for_each(
-            |(output, (plane, gradient))| {
+        let output = filled(shape.batch * shape.channels_in * shape.pixels_in(), |output| {
+            let pieces = output.par_chunks(shape.pixels_in().max(1)).zip(planes.zip(gradients));
+            pieces.for_each(|(output, (plane, gradient))| {
                 with_scratch(2 * layout.len(), |scratch| {
                     let (padded, sums) = scratch.split_at_mut(layout.len());
                     layout.fill(plane, f32::NEG_INFINITY, padded);
                     sums.fill(0.0);
                     AutoArch::new().dispatch(MaxPoolGradient { layout, padded, gradient, sums });
-                    layout.unfill(sums, output);
+                    layout.unfill(sums, output.zeroed());
                 });
-            },
-        );
+            });
+        });
         let [height, width] = shape.input;
         FlexTensor::from_data(TensorData::new(output, [shape.batch, shape.channels_in, height, width]))
     }

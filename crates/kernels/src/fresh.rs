@@ -1,0 +1,172 @@
+//! Memory for results, without the zeros that would be written first: on one thread, and past the caches.
+
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+/// A tensor's memory that nobody has written yet, or a piece of it. Each piece turns into ordinary memory by being written
+/// from end to end, by the thread that goes on with it.
+pub(crate) struct Fresh<'a> {
+    memory: &'a mut [MaybeUninit<f32>],
+    /// Numbers of all pieces that are written.
+    written: &'a AtomicUsize,
+}
+
+/// `len` numbers, every piece of which `fill` has to write.
+///
+/// # Panics
+/// If `fill` leaves a piece out.
+pub(crate) fn fresh<R>(len: usize, fill: impl FnOnce(Fresh<'_>) -> R) -> (Vec<f32>, R) {
+    let mut numbers = Vec::with_capacity(len);
+    let written = AtomicUsize::new(0);
+    let result = fill(Fresh { memory: &mut numbers.spare_capacity_mut()[..len], written: &written });
+    assert_eq!(written.into_inner(), len, "pieces of fresh memory were left out");
+    #[expect(unsafe_code, reason = "zeros take as long as many an operation: see docs/src/kernels.md")]
+    // SAFETY: the capacity is at least `len`. Pieces don't overlap, each counts itself once, after it has been written from end to
+    // end, and together they have counted to `len`.
+    unsafe {
+        numbers.set_len(len);
+    }
+    (numbers, result)
+}
+
+/// As [`fresh`], without a result.
+pub(crate) fn filled(len: usize, fill: impl FnOnce(Fresh<'_>)) -> Vec<f32> {
+    fresh(len, fill).0
+}
+
+impl<'a> Fresh<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.memory.is_empty()
+    }
+
+    /// The first `len` numbers, and the others.
+    pub(crate) fn split_at(self, len: usize) -> (Self, Self) {
+        let (first, rest) = self.memory.split_at_mut(len);
+        (Self { memory: first, written: self.written }, Self { memory: rest, written: self.written })
+    }
+
+    /// In pieces of `len` numbers, the last one shorter.
+    ///
+    /// # Panics
+    /// If `len` is 0.
+    pub(crate) fn chunks(self, len: usize) -> impl Iterator<Item = Self> {
+        let written = self.written;
+        self.memory.chunks_mut(len).map(move |memory| Self { memory, written })
+    }
+
+    /// The same for several threads.
+    pub(crate) fn par_chunks(self, len: usize) -> impl IndexedParallelIterator<Item = Self> {
+        let written = self.written;
+        self.memory.par_chunks_mut(len).map(move |memory| Self { memory, written })
+    }
+
+    /// Zeros.
+    pub(crate) fn zeroed(self) -> &'a mut [f32] {
+        self.memory.fill(MaybeUninit::new(0.0));
+        self.into_written()
+    }
+
+    /// A copy.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub(crate) fn copied(self, numbers: &[f32]) -> &'a mut [f32] {
+        self.memory.write_copy_of_slice(numbers);
+        self.into_written()
+    }
+
+    /// `f` of each number.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline(always)]
+    pub(crate) fn map(self, numbers: &[f32], f: impl Fn(f32) -> f32) {
+        assert_eq!(self.memory.len(), numbers.len());
+        for (place, &number) in self.memory.iter_mut().zip(numbers) {
+            place.write(f(number));
+        }
+        self.into_written();
+    }
+
+    /// `f` of each number and its counterpart.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline(always)]
+    pub(crate) fn zip(self, left: &[f32], right: &[f32], f: impl Fn(f32, f32) -> f32) {
+        assert_eq!([self.memory.len(); 2], [left.len(), right.len()]);
+        for ((place, &left), &right) in self.memory.iter_mut().zip(left).zip(right) {
+            place.write(f(left, right));
+        }
+        self.into_written();
+    }
+
+    /// To be called when every number has been written.
+    #[inline(always)]
+    fn into_written(self) -> &'a mut [f32] {
+        self.written.fetch_add(self.memory.len(), Ordering::Relaxed);
+        #[expect(unsafe_code, reason = "what was written is memory like any other")]
+        // SAFETY: the four methods above, which alone call this one, have written every number.
+        unsafe {
+            self.memory.assume_init_mut()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{filled, fresh};
+    use rayon::prelude::*;
+
+    #[test]
+    fn every_way_of_writing() {
+        for len in [0, 1, 15, 16, 17, 1000] {
+            let numbers: Vec<f32> = (0..len).map(|index| index as f32).collect();
+            assert_eq!(
+                filled(len, |memory| {
+                    memory.zeroed();
+                }),
+                vec![0.0; len]
+            );
+            assert_eq!(
+                filled(len, |memory| {
+                    memory.copied(&numbers);
+                }),
+                numbers
+            );
+            assert_eq!(filled(len, |memory| memory.map(&numbers, |x| x + 0.0)), numbers);
+            let sums: Vec<f32> = numbers.iter().map(|x| x + x).collect();
+            assert_eq!(filled(len, |memory| memory.zip(&numbers, &numbers, |x, y| x + y)), sums);
+        }
+    }
+
+    #[test]
+    fn pieces_make_the_whole() {
+        let numbers: Vec<f32> = (0..103).map(|index| index as f32).collect();
+        let whole = filled(103, |memory| {
+            let (first, rest) = memory.split_at(40);
+            assert_eq!([first.len(), rest.len()], [40, 63]);
+            assert!(!rest.is_empty());
+            for (piece, numbers) in first.chunks(7).zip(numbers.chunks(7)) {
+                let len = piece.len();
+                piece.copied(&numbers[..len]);
+            }
+            rest.par_chunks(8).zip(numbers[40..].par_chunks(8)).for_each(|(piece, numbers)| {
+                piece.map(numbers, |number| number);
+            });
+        });
+        assert_eq!(whole, numbers);
+    }
+
+    #[test]
+    #[should_panic(expected = "pieces of fresh memory were left out")]
+    fn all_has_to_be_written() {
+        fresh(10, |memory| memory.split_at(5).0.zeroed().len());
+    }
+}
