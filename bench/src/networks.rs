@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use libellus_losses::{CrossEntropy, CrossEntropyConfig};
-use libellus_models::{CausalLm, ClassifierConfig, Gpt2Config, ModelConfig, PrepareInference, preset};
+use libellus_models::{
+    CausalLm, ClassifierConfig, Gpt2, Gpt2Config, ModelConfig, Precision, PrepareInference, Prepared, preset,
+};
 use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig, SgdConfig};
 
 use crate::case::{Case, finish};
@@ -44,28 +46,34 @@ pub(crate) fn cases() -> Vec<Case> {
             loss.forward(logits, next.clone().squeeze_dim(1))
         })
     }));
-    cases.push(Case::new("gpt2/prefill_256", |device| {
-        let model = language_model("gpt2").init(device).expect("valid").prepare_inference();
-        let prompt = tokens([1, 256], 50257, device);
-        move || {
-            let mut cache = model.new_cache(1, 512);
-            let features = model.forward_cached(prompt.clone(), None, &mut cache);
-            finish(model.logits(features.narrow(1, 255, 1)));
-        }
-    }));
-    cases.push(Case::new("gpt2/decode_after_256", |device| {
-        let model = language_model("gpt2").init(device).expect("valid").prepare_inference();
-        let (prompt, token) = (tokens([1, 256], 50257, device), tokens([1, 1], 50257, device));
-        let mut cache = model.new_cache(1, 512);
-        finish(model.forward_cached(prompt, None, &mut cache));
-        move || {
-            if cache.len() == 272 {
-                cache.truncate(256);
+    for (suffix, precision) in [("", Precision::F32), ("/q8", Precision::Q8)] {
+        cases.push(Case::new(format!("gpt2/prefill_256{suffix}"), move |device| {
+            let model = gpt2(precision, device);
+            let prompt = tokens([1, 256], 50257, device);
+            move || {
+                let mut cache = model.new_cache(1, 512);
+                let features = model.forward_cached(prompt.clone(), None, &mut cache);
+                finish(model.logits(features.narrow(1, 255, 1)));
             }
-            finish(model.logits(model.forward_cached(token.clone(), None, &mut cache)));
-        }
-    }));
+        }));
+        cases.push(Case::new(format!("gpt2/decode_after_256{suffix}"), move |device| {
+            let model = gpt2(precision, device);
+            let (prompt, token) = (tokens([1, 256], 50257, device), tokens([1, 1], 50257, device));
+            let mut cache = model.new_cache(1, 512);
+            finish(model.forward_cached(prompt, None, &mut cache));
+            move || {
+                if cache.len() == 272 {
+                    cache.truncate(256);
+                }
+                finish(model.logits(model.forward_cached(token.clone(), None, &mut cache)));
+            }
+        }));
+    }
     cases
+}
+
+fn gpt2(precision: Precision, device: &Device) -> Prepared<Gpt2> {
+    language_model("gpt2").init(device).expect("valid").prepare_inference_in(precision)
 }
 
 fn classifier(name: &str) -> ClassifierConfig {

@@ -279,8 +279,10 @@ def cases():
         CLASSIFIERS["vit_tiny_patch16_224"], lambda p: torch.optim.AdamW(p, 1e-4, fused=True)
     )
     found["nanogpt-char/train/4x256"] = nanogpt
-    found["gpt2/prefill_256"] = gpt2_prefill
-    found["gpt2/decode_after_256"] = gpt2_decode
+    # PyTorch's own stay in 32-bit floats: what a user changes when he asks for 8 bits.
+    for suffix in ["", "/q8"]:
+        found[f"gpt2/prefill_256{suffix}"] = gpt2_prefill
+        found[f"gpt2/decode_after_256{suffix}"] = gpt2_decode
     return found
 
 

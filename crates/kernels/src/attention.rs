@@ -11,6 +11,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Tensor, module};
 
 use crate::device::is_accelerated;
+use crate::masked_softmax;
 use extension::AttentionOps;
 
 /// Whether queries see the keys behind them.
@@ -54,7 +55,10 @@ pub fn attention(
         return Tensor::zeros([batch, heads, queries, value_width], &query.device());
     }
     if ![&query, &key, &value].into_iter().all(is_accelerated) {
-        return composed(query, key, value, hidden, scale, causal);
+        return match queries {
+            1 => composed_single(query, key, value, hidden, scale),
+            _ => composed(query, key, value, hidden, scale, causal),
+        };
     }
     let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
     let mask = hidden.map_or(Mask::Nothing, |hidden| Mask::Hidden(hidden.into_dispatch()));
@@ -84,6 +88,26 @@ fn composed(
     let options =
         AttentionModuleOptions { scale: Some(scale), softcap: None, is_causal: causal == Causal::Yes };
     module::attention(query, key, value, hidden, None, options)
+}
+
+/// One query, from which nothing is hidden as future. Keys and values are read where they are: neither copied nor repeated for
+/// the heads that share them.
+fn composed_single(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    hidden: Option<Tensor<4, Bool>>,
+    scale: f64,
+) -> Tensor<4> {
+    let [batch, heads, _, width] = query.dims();
+    let [_, groups, keys, value_width] = value.dims();
+    let sharing = heads / groups;
+    let query = query.reshape([batch, groups, sharing, width]) * scale;
+    let mut scores = query.matmul(key.transpose());
+    if let Some(hidden) = hidden {
+        scores = scores.mask_fill(hidden.reshape([batch, groups, sharing, keys]), f32::NEG_INFINITY);
+    }
+    masked_softmax(scores).matmul(value).reshape([batch, heads, 1, value_width])
 }
 
 /// `[B, G, S, D]` as `[B, G repeats, S, D]`, each head standing next to its copies.

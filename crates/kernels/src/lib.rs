@@ -29,6 +29,7 @@ mod elementwise;
 mod fresh;
 #[cfg(feature = "flex")]
 mod lanes;
+mod linear;
 mod lstm;
 #[cfg(feature = "flex")]
 mod memory;
@@ -38,6 +39,7 @@ mod pooling;
 mod prepared;
 #[cfg(feature = "flex")]
 mod product;
+mod quantize;
 #[cfg(feature = "flex")]
 mod scalar;
 mod softmax;
@@ -53,9 +55,10 @@ pub use allocator::keep_freed_memory;
 pub use attention::{Causal, attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
+pub use linear::{linear, linear_transposed};
 pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};
 pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};
 pub use pooling::max_pool2d;
-pub use prepared::{PrepareInference, Prepared};
+pub use prepared::{Precision, PrepareInference, Prepared};
 pub use softmax::{log_softmax, masked_softmax, softmax};

@@ -54,9 +54,6 @@ pub fn attention(
     }
 
     let drops = options.dropout > 0.0 && query.device().is_autodiff();
-    if queries == 1 && !drops {
-        return single_query(query, key, value, options);
-    }
     if drops {
         let [key, value] = [key, value].map(|x| repeat_heads(x, heads / groups));
         let mask = options.mask.clone().map(|mask| mask.expand([batch, heads, queries, keys]));
@@ -87,26 +84,6 @@ fn with_dropout(
     let kept = 1.0 - options.dropout;
     let drop = Tensor::<4>::random(weights.dims(), Distribution::Bernoulli(kept), &device);
     (weights * (drop / kept)).matmul(value)
-}
-
-/// One query, from which nothing is hidden as future. Keys and values are read where they are: neither copied nor
-/// repeated for the heads that share them.
-fn single_query(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, options: &AttentionOptions) -> Tensor<4> {
-    let [batch, heads, _, width] = query.dims();
-    let [_, groups, keys, value_width] = value.dims();
-    let sharing = heads / groups;
-    let scale = options.scale.unwrap_or_else(|| 1.0 / (width as f64).sqrt());
-    let mut query = query.reshape([batch, groups, sharing, width]) * scale;
-    if sharing == 1 {
-        // burn-flex's product of a matrix and one vector takes longer than that with two.
-        query = query.repeat_dim(2, 2);
-    }
-    let mut scores = key.matmul(query.transpose()).transpose().narrow(2, 0, sharing);
-    if let Some(mask) = &options.mask {
-        let mask = mask.clone().expand([batch, heads, 1, keys]).reshape([batch, groups, sharing, keys]);
-        scores = scores.mask_fill(mask, f32::NEG_INFINITY);
-    }
-    masked_softmax(scores).matmul(value).reshape([batch, heads, 1, value_width])
 }
 
 /// True where key `s` is hidden from query `t` because it comes later: `[1, 1, T, S]`.

@@ -53,7 +53,7 @@ impl Embedding {
         let output = [batch, length, n_embedding];
         trace::layer("Embedding", &self.weight, vectors, output, macs, |vectors| {
             let flat = vectors.reshape([batch * length, d_model]);
-            flat.matmul(self.weight.val().transpose()).reshape(output)
+            libellus_kernels::linear_transposed(flat, self.weight.val()).reshape(output)
         })
     }
 }

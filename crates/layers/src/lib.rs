@@ -76,7 +76,7 @@ pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use squeeze::{SqueezeExcitation, SqueezeExcitationConfig};
 pub use zero_bias::ZeroBias;
 
-pub use libellus_kernels::{PrepareInference, Prepared};
+pub use libellus_kernels::{Precision, PrepareInference, Prepared};
 
 pub use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig};
 pub use burn::nn::{Dropout, DropoutConfig, Identity, Initializer, PaddingConfig2d, Relu};

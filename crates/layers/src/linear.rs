@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, module};
+use burn::tensor::{Device, Tensor};
 
 use crate::trace;
 
@@ -34,7 +34,7 @@ impl Linear {
         let macs = (input.shape().num_elements() * d_output) as u64;
         shape[D - 1] = d_output;
         trace::layer("Linear", &self.weight, input, shape, macs, |input| {
-            module::linear(input, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()))
+            libellus_kernels::linear(input, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()))
         })
     }
 }

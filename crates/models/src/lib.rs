@@ -66,7 +66,7 @@ pub use error::ConfigError;
 pub use gpt2::{Gpt2, Gpt2Config};
 pub use input::{InputSpec, Interpolation};
 pub use lenet5::{LeNet5, LeNet5Config};
-pub use libellus_layers::{PrepareInference, Prepared};
+pub use libellus_layers::{Precision, PrepareInference, Prepared};
 pub use llama::{Llama, LlamaConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub use mobilenet_v2::{MobileNetV2, MobileNetV2Config};

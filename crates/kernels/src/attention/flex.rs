@@ -11,8 +11,9 @@ use rayon::prelude::*;
 
 use super::extension::{AttentionGradient, AttentionOps};
 use super::{Causal, Mask};
+use crate::convolution::with_scratch;
 use crate::fresh::filled;
-use crate::lanes::{max, replace_and_sum, two_sums};
+use crate::lanes::{dot, max, replace_and_sum, two_sums};
 use crate::memory::{FlexTensor, contiguous, for_each, own, values};
 use crate::scalar::exp;
 
@@ -46,13 +47,12 @@ impl AttentionOps for Flex {
             for_each(pieces.into_par_iter(), |(head, (index, output))| {
                 let first = index * block;
                 let rows = first..(first + block).min(queries);
-                match heads.block(head, rows) {
-                    Some(Block { weights, value, .. }) => {
-                        output.copied(values(&Flex::float_matmul(weights, value)));
-                    }
-                    None => {
-                        output.zeroed();
-                    }
+                if let Some(few) = heads.few_queries(head, &rows) {
+                    few.write(output.zeroed());
+                } else if let Some(Block { weights, value, .. }) = heads.block(head, rows) {
+                    output.copied(values(&Flex::float_matmul(weights, value)));
+                } else {
+                    output.zeroed();
                 }
             });
         });
@@ -155,28 +155,63 @@ impl<'a> Heads<'a> {
         Self { query, key, value, mask, scale: scale as f32, causal, sizes }
     }
 
-    /// The block of some queries of a head, counted over the whole batch; none if they see no key.
-    fn block(&self, head: usize, rows: Range<usize>) -> Option<Block> {
-        let Sizes { heads, groups, queries, keys, .. } = self.sizes;
+    /// How many keys the last of some queries sees, if any.
+    fn keys_seen(&self, rows: &Range<usize>) -> Option<usize> {
+        let Sizes { queries, keys, .. } = self.sizes;
         let last = match self.causal {
             Causal::No => keys,
             Causal::Yes => (rows.end + keys).saturating_sub(queries),
         };
-        if last == 0 {
-            return None;
-        }
-        let query = matrix(self.query, heads, head, rows.clone());
+        (last > 0).then_some(last)
+    }
+
+    /// Some queries of a head, and the first keys and values.
+    fn matrices(&self, head: usize, rows: &Range<usize>, last: usize) -> [FlexTensor; 3] {
+        let Sizes { heads, groups, .. } = self.sizes;
         let [key, value] =
             [self.key, self.value].map(|part| matrix(part, groups, head * groups / heads, 0..last));
-        let mut weights = Flex::float_matmul(query.clone(), Flex::float_transpose(key.clone()));
-        let hidden = match self.mask {
+        [matrix(self.query, heads, head, rows.clone()), key, value]
+    }
+
+    /// What is hidden of the first keys.
+    fn hidden(&self, head: usize, rows: Range<usize>, last: usize) -> Option<FlexTensor> {
+        match self.mask {
             Mask::Nothing => None,
             Mask::Hidden(mask) => {
-                let rows = matrix(mask, heads, head, rows);
+                let rows = matrix(mask, self.sizes.heads, head, rows);
                 let layout = rows.layout().narrow(3, 0, last);
                 Some(rows.with_layout(layout).to_contiguous())
             }
+        }
+    }
+
+    /// Queries that are too few for products of matrices, as there is one where text is generated; nothing if there are more, they
+    /// see nothing, or their numbers don't lie side by side.
+    fn few_queries(&self, head: usize, rows: &Range<usize>) -> Option<FewQueries> {
+        let last = (rows.len() <= FEW).then(|| self.keys_seen(rows)).flatten()?;
+        let [query, key, value] = self.matrices(head, rows, last);
+        let side_by_side = |tensor: &FlexTensor| {
+            let strides = tensor.layout().strides();
+            strides[3] == 1 && strides[2] >= 0
         };
+        let possible = [&query, &key, &value].into_iter().all(side_by_side);
+        possible.then(|| FewQueries {
+            hidden: self.hidden(head, rows.clone(), last),
+            query,
+            key,
+            value,
+            last,
+            causal: self.causal,
+            scale: self.scale,
+        })
+    }
+
+    /// The block of some queries of a head, counted over the whole batch; none if they see no key.
+    fn block(&self, head: usize, rows: Range<usize>) -> Option<Block> {
+        let last = self.keys_seen(&rows)?;
+        let [query, key, value] = self.matrices(head, &rows, last);
+        let mut weights = Flex::float_matmul(query.clone(), Flex::float_transpose(key.clone()));
+        let hidden = self.hidden(head, rows, last);
         AutoArch::new().dispatch(Weights {
             scores: own(&mut weights),
             hidden: hidden.as_ref().map(|hidden| hidden.storage()),
@@ -216,6 +251,91 @@ impl<'a> Heads<'a> {
 fn matrix(tensor: &FlexTensor, heads: usize, head: usize, rows: Range<usize>) -> FlexTensor {
     let layout = tensor.layout().narrow(0, head / heads, 1).narrow(1, head % heads, 1);
     tensor.clone().with_layout(layout.narrow(2, rows.start, rows.len()))
+}
+
+/// A row of `[1, 1, rows, D]` whose numbers lie side by side.
+#[inline(always)]
+fn row(tensor: &FlexTensor, index: usize) -> &[f32] {
+    let layout = tensor.layout();
+    let start = layout.start_offset() + index * layout.strides()[2].unsigned_abs();
+    &tensor.storage()[start..start + layout.shape()[3]]
+}
+
+/// Queries of one head that are multiplied with each key.
+struct FewQueries {
+    query: FlexTensor,
+    key: FlexTensor,
+    value: FlexTensor,
+    hidden: Option<FlexTensor>,
+    /// Keys that the last query sees.
+    last: usize,
+    causal: Causal,
+    scale: f32,
+}
+
+/// The most of them.
+const FEW: usize = 4;
+
+impl FewQueries {
+    /// Adds the values that they see, by their weights, to a row for each.
+    fn write(&self, output: &mut [f32]) {
+        let queries = self.query.layout().shape()[2];
+        with_scratch(queries * self.last, |scores| {
+            AutoArch::new().dispatch(Scores { few: self, scores });
+            AutoArch::new().dispatch(Weights {
+                scores,
+                hidden: self.hidden.as_ref().map(|hidden| hidden.storage()),
+                last: self.last,
+                causal: self.causal,
+                scale: self.scale,
+            });
+            AutoArch::new().dispatch(Values { few: self, weights: scores, output });
+        });
+    }
+}
+
+/// The products of each query with each key.
+struct Scores<'a> {
+    few: &'a FewQueries,
+    scores: &'a mut [f32],
+}
+
+impl WithSimd for Scores<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        for (index, scores) in self.scores.chunks_exact_mut(self.few.last).enumerate() {
+            let query = row(&self.few.query, index);
+            for (key, score) in scores.iter_mut().enumerate() {
+                *score = dot(query, row(&self.few.key, key));
+            }
+        }
+    }
+}
+
+/// The sums of values by weights.
+struct Values<'a> {
+    few: &'a FewQueries,
+    weights: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Values<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let width = self.few.value.layout().shape()[3];
+        let outputs = self.output.chunks_exact_mut(width);
+        for (output, weights) in outputs.zip(self.weights.chunks_exact(self.few.last)) {
+            for (key, &weight) in weights.iter().enumerate() {
+                for (sum, &value) in output.iter_mut().zip(row(&self.few.value, key)) {
+                    *sum = value.mul_add(weight, *sum);
+                }
+            }
+        }
+    }
 }
 
 /// Adds `terms` to the first of `sums`.

@@ -136,6 +136,37 @@ fn blocks_of_queries() {
     }
 }
 
+/// As many as are multiplied with each key, and one more.
+#[test]
+fn few_queries() {
+    for causal in [Causal::No, Causal::Yes] {
+        for queries in 1..=5 {
+            agrees([2, 6, 3, queries, 67, 33, 37], None, causal);
+            agrees([2, 6, 3, queries, 67, 33, 37], Some([2, 1, queries, 67]), causal);
+        }
+        agrees([1, 2, 2, 3, 2, 1, 1], None, causal);
+    }
+}
+
+/// As the keys and values of a cache with room for more.
+#[test]
+fn few_queries_of_parts_of_tensors() {
+    let device = device();
+    let [query, key, value] = parts([2, 4, 2, 1, 41, 16, 16], &device);
+    let part = |tensor: &Tensor<4>| tensor.clone().slice([0..2, 0..2, 3..30, 0..16]);
+    let whole = |tensor: &Tensor<4>| Tensor::<4>::from_data(read(part(tensor)), &device);
+    let expected = attention(query.clone(), whole(&key), whole(&value), None, 0.4, Causal::Yes);
+    let actual = attention(query.clone(), part(&key), part(&value), None, 0.4, Causal::Yes);
+    assert_close(&read(actual), &read(expected), 0.0);
+    // Whose numbers don't lie side by side.
+    let across = |tensor: &Tensor<4>| {
+        Tensor::<4>::from_data(read(tensor.clone().swap_dims(2, 3)), &device).swap_dims(2, 3)
+    };
+    let expected = attention(query.clone(), key.clone(), value.clone(), None, 0.4, Causal::No);
+    let actual = attention(query, across(&key), across(&value), None, 0.4, Causal::No);
+    assert_close(&read(actual), &read(expected), 2e-6);
+}
+
 /// A mask of every shape that spreads.
 #[test]
 fn what_is_hidden_has_no_weight() {

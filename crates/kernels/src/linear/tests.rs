@@ -1,0 +1,122 @@
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, TensorData, module};
+use libellus_backend::testing::{assert_close, device, read};
+use proptest::prelude::*;
+
+use super::{linear, linear_transposed};
+use crate::testing::scattered;
+use crate::{Precision, PrepareInference};
+
+#[derive(Module, Debug)]
+struct Linear {
+    weight: Param<Tensor<2>>,
+}
+
+#[derive(Module, Debug)]
+struct Embedding {
+    weight: Param<Tensor<2>>,
+}
+
+/// Products of numbers up to 6, with more roundings where sums are long.
+const TOLERANCE: f64 = 2e-6;
+
+fn weight(shape: [usize; 2]) -> Param<Tensor<2>> {
+    Param::from_tensor(scattered(shape, &device()))
+}
+
+/// Prepared products are those of what the weights have become.
+fn agrees(vectors: usize, d_input: usize, d_output: usize, precision: Precision) {
+    let input = scattered([vectors, d_input], &device());
+    let bias = scattered([d_output], &device());
+
+    let layer = Linear { weight: weight([d_input, d_output]) }.prepare_inference_in(precision);
+    let expected = module::linear(input.clone(), layer.weight.val(), Some(bias.clone()));
+    let output = linear(input.clone(), layer.weight.val(), Some(bias));
+    assert_close(&read(output), &read(expected), TOLERANCE);
+
+    let table = Embedding { weight: weight([d_output, d_input]) }.prepare_inference_in(precision);
+    let expected = input.clone().matmul(table.weight.val().transpose());
+    let output = linear_transposed(input, table.weight.val());
+    assert_close(&read(output), &read(expected), TOLERANCE);
+}
+
+/// Sizes around those of lines, tiles, strips, slices, groups and parts.
+#[test]
+fn sizes_at_the_edges() {
+    for [vectors, d_input, d_output] in [
+        [1, 1, 1],
+        [1, 64, 257],
+        [2, 65, 31],
+        [13, 16, 33],
+        [14, 193, 32],
+        [15, 17, 300],
+        [28, 200, 64],
+        [29, 31, 65],
+        [61, 257, 40],
+        [113, 5, 7],
+    ] {
+        agrees(vectors, d_input, d_output, Precision::F32);
+        agrees(vectors, d_input, d_output, Precision::Q8);
+    }
+}
+
+/// 8 bits: half a step of 6/127 in each of 200 weights, at random signs.
+#[test]
+fn rounded_weights_give_nearly_the_same() {
+    let input = scattered([5, 200], &device());
+    let layer = Linear { weight: weight([200, 33]) };
+    let exact = read(linear(input.clone(), layer.weight.val(), None));
+    let rounded = layer.clone().prepare_inference_in(Precision::Q8);
+    let output = read(linear(input.clone(), rounded.weight.val(), None));
+    assert_close(&output, &exact, 1e-2);
+    let off = output.iter::<f32>().zip(exact.iter::<f32>()).filter(|(a, b)| (a - b).abs() > 1e-3);
+    assert!(off.count() > 50, "nothing was rounded");
+    // The model that it was made of keeps its weights.
+    assert_close(&read(linear(input, layer.weight.val(), None)), &exact, 0.0);
+}
+
+#[test]
+fn leading_dimensions_stay() {
+    let layer = Linear { weight: weight([7, 11]) }.prepare_inference();
+    let output = linear(scattered([2, 3, 5, 7], &device()), layer.weight.val(), None);
+    assert_eq!(output.dims(), [2, 3, 5, 11]);
+    let flat = linear(scattered([30, 7], &device()), layer.weight.val(), None);
+    assert_close(&read(output.reshape([30, 11])), &read(flat), 0.0);
+    let one = linear(scattered([7], &device()), layer.weight.val(), None);
+    assert_eq!(one.dims(), [11]);
+}
+
+#[test]
+fn nan_and_infinities_are_seen() {
+    let layer = Linear { weight: weight([3, 40]) }.prepare_inference();
+    let input = Tensor::<2>::from_data([[f32::NAN, 1.0, 0.0], [1.0, f32::INFINITY, 0.0]], &device());
+    let output = read(linear(input, layer.weight.val(), None));
+    let (first, second): (Vec<f32>, Vec<f32>) =
+        (output.iter::<f32>().take(40).collect(), output.iter::<f32>().skip(40).collect());
+    assert!(first.iter().all(|number| number.is_nan()));
+    assert!(second.iter().all(|number| number.is_infinite() || number.is_nan()));
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let compute = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| -> Vec<TensorData> {
+            let layer = Linear { weight: weight([130, 300]) }.prepare_inference();
+            let product = |vectors| linear(scattered([vectors, 130], &device()), layer.weight.val(), None);
+            [3, 100].map(product).map(read).into()
+        })
+    };
+    for (one, three) in compute(1).iter().zip(&compute(3)) {
+        assert_close(one, three, 0.0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_shape(vectors in 1usize..70, d_input in 1usize..210, d_output in 1usize..80, rounded: bool) {
+        agrees(vectors, d_input, d_output, if rounded { Precision::Q8 } else { Precision::F32 });
+    }
+}
