@@ -36,7 +36,7 @@ use extension::ConvolutionOps;
 pub use fused::{ChannelNorm, Epilogue, Nonlinearity, conv2d_fused};
 pub(crate) use shape::Shape;
 #[cfg(feature = "flex")]
-pub(crate) use {padded::Layout, scratch::with_scratch};
+pub(crate) use {lines::add_up, padded::Layout, scratch::with_scratch};
 
 /// The convolution of `input` with the kernels in `weight`, plus `bias`; the same as burn's.
 ///

@@ -42,22 +42,6 @@ pub(crate) fn two_sums(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> (f32, f32))
     (fold(first), fold(second))
 }
 
-/// The sum of the products of the elements of `a` and `b`.
-#[inline(always)]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane = a.mul_add(b, *lane);
-        }
-    }
-    for ((lane, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
-        *lane = a.mul_add(b, *lane);
-    }
-    fold(lanes)
-}
-
 /// Replaces each element by `f` of it, and gives the sum of what came out.
 #[inline(always)]
 pub(crate) fn replace_and_sum(values: &mut [f32], f: impl Fn(f32) -> f32) -> f32 {

@@ -11,11 +11,12 @@ use rayon::prelude::*;
 
 use super::extension::{AttentionGradient, AttentionOps};
 use super::{Causal, Mask};
-use crate::convolution::with_scratch;
+use crate::convolution::{add_up, with_scratch};
 use crate::fresh::filled;
-use crate::lanes::{dot, max, replace_and_sum, two_sums};
+use crate::lanes::{max, replace_and_sum, two_sums};
 use crate::memory::{FlexTensor, contiguous, for_each, own, values};
 use crate::scalar::exp;
+use crate::vector::LINE;
 
 /// Products of fewer multiplications are computed on the calling thread by burn-flex 0.22.1.
 const ON_ONE_THREAD: usize = 192 * 192 * 192;
@@ -306,9 +307,22 @@ impl WithSimd for Scores<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         for (index, scores) in self.scores.chunks_exact_mut(self.few.last).enumerate() {
-            let query = row(&self.few.query, index);
-            for (key, score) in scores.iter_mut().enumerate() {
-                *score = dot(query, row(&self.few.key, key));
+            let (query, query_rest) = row(&self.few.query, index).as_chunks::<LINE>();
+            for (part, scores) in scores.chunks_mut(LINE).enumerate() {
+                let mut lines = [[0.0_f32; LINE]; LINE];
+                for (key, line) in lines[..scores.len()].iter_mut().enumerate() {
+                    let (key, key_rest) = row(&self.few.key, part * LINE + key).as_chunks::<LINE>();
+                    for (query, key) in query.iter().zip(key) {
+                        for ((sum, &query), &key) in line.iter_mut().zip(query).zip(key) {
+                            *sum = query.mul_add(key, *sum);
+                        }
+                    }
+                    for ((sum, &query), &key) in line.iter_mut().zip(query_rest).zip(key_rest) {
+                        *sum = query.mul_add(key, *sum);
+                    }
+                }
+                let count = scores.len();
+                add_up::<S>(&lines[..count], scores);
             }
         }
     }

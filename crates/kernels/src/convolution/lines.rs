@@ -61,7 +61,7 @@ pub(super) fn from_lines<S: Simd>(
 
 /// The sum of each line.
 #[inline(always)]
-pub(super) fn add_up<S: Simd>(lines: &[Line], sums: &mut [f32]) {
+pub(crate) fn add_up<S: Simd>(lines: &[Line], sums: &mut [f32]) {
     for (lines, sums) in lines.chunks(LINE).zip(sums.chunks_mut(LINE)) {
         let mut square = [[0.0; LINE]; LINE];
         square[..lines.len()].copy_from_slice(lines);
