@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use libellus::backend::DeviceName;
 use libellus::classify::TrainOptions;
+use libellus::models::Precision;
 
 /// Deep learning without Python: train, evaluate and use models from one program.
 #[derive(Parser, Debug)]
@@ -138,6 +139,10 @@ pub(crate) struct TrainedModel {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) batch_size: usize,
 
+    /// How to keep the weights of linear layers
+    #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
+    pub(crate) precision: WeightPrecision,
+
     /// Where to compute: flex, or one of `libellus device list` [default: flex]
     #[arg(long, value_name = "DEVICE", help_heading = "Common")]
     pub(crate) device: Option<DeviceName>,
@@ -145,6 +150,23 @@ pub(crate) struct TrainedModel {
     /// Threads to compute with [default: all cores this process may use]
     #[arg(long, value_name = "N", help_heading = "Common")]
     pub(crate) threads: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum WeightPrecision {
+    /// As 32-bit floats
+    F32,
+    /// Rounded to 8 bits, with a scale for every 64
+    Q8,
+}
+
+impl From<WeightPrecision> for Precision {
+    fn from(precision: WeightPrecision) -> Self {
+        match precision {
+            WeightPrecision::F32 => Self::F32,
+            WeightPrecision::Q8 => Self::Q8,
+        }
+    }
 }
 
 #[derive(Subcommand, Debug)]
@@ -262,6 +284,10 @@ pub(crate) struct Forward {
     /// Also write what every block puts out
     #[arg(long)]
     pub(crate) intermediates: bool,
+
+    /// How to keep the weights of linear layers
+    #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
+    pub(crate) precision: WeightPrecision,
 
     /// Seed of random weights
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Common")]

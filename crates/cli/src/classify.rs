@@ -148,7 +148,7 @@ fn run_predict(command: &Predict, common: &Common) -> Result<ExitCode, Failure> 
 fn open(model: &TrainedModel) -> Result<Trained, Failure> {
     set_threads(model.threads);
     let device = model.device.unwrap_or_default().open()?;
-    Ok(Trained::open(&model.run, &device)?)
+    Ok(Trained::open(&model.run, &device, model.precision.into())?)
 }
 
 fn data_dir(common: &Common) -> PathBuf {

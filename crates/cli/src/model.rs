@@ -9,7 +9,7 @@ use libellus::inspect::{
     Depth, Design, InspectError, Loaded, Row, Summary, convert, forward, read_tensors, summarize,
     write_tensors,
 };
-use libellus::models::{Preset, presets};
+use libellus::models::{PrepareInference, Preset, presets};
 use libellus::weights::{Checkpoint, LoadOptions};
 use serde_json::json;
 
@@ -152,6 +152,7 @@ fn run_forward(command: &Forward, common: &Common) -> Result<ExitCode, Failure> 
             return Err(Failure::Arguments("name a model with --arch or --config, or give --weights".into()));
         }
     };
+    let model = model.prepare_inference_in(command.precision.into());
     let inputs = read_tensors(&command.input)?;
     let depth = if command.intermediates { Depth::Intermediates } else { Depth::Outputs };
     let outputs = forward(&design, &model, &inputs, depth)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use libellus_models::{Classifier, ClassifierConfig, InputSpec, PrepareInference, Prepared};
+use libellus_models::{Classifier, ClassifierConfig, InputSpec, Precision, PrepareInference, Prepared};
 use libellus_train::RunDir;
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 use serde::{Deserialize, Serialize};
@@ -93,11 +93,12 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Reads the model of a run directory, or a weights file that `classify train` wrote.
+    /// Reads the model of a run directory, or a weights file that `classify train` wrote. Its linear layers keep their weights in
+    /// `precision`.
     ///
     /// # Errors
     /// When there is none, it is damaged, or it is no classifier.
-    pub fn open(run_or_file: &Path, device: &Device) -> Result<Self, ClassifyError> {
+    pub fn open(run_or_file: &Path, device: &Device, precision: Precision) -> Result<Self, ClassifyError> {
         let path =
             if run_or_file.is_dir() { RunDir::model_in(run_or_file) } else { run_or_file.to_path_buf() };
         let checkpoint = Checkpoint::open(&path)?;
@@ -106,6 +107,7 @@ impl Trained {
         };
         let model = description.config.init(device)?;
         let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
-        Ok(Self { model: model.prepare_inference(), description, path, device: device.clone() })
+        let model = model.prepare_inference_in(precision);
+        Ok(Self { model, description, path, device: device.clone() })
     }
 }

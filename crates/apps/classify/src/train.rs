@@ -9,7 +9,7 @@ use libellus_data::{
     BatchSize, Channels, ImageCollate, LastBatch, Loader, LoaderConfig, Mix, Order, Pipeline,
 };
 use libellus_losses::CrossEntropyConfig;
-use libellus_models::{Classifier, ClassifierConfig, Preset, preset, presets};
+use libellus_models::{Classifier, ClassifierConfig, Precision, Preset, preset, presets};
 use libellus_optim::{
     AdamConfig, AdamWConfig, DecayPolicy, LionConfig, OptimizerConfig, RmsPropConfig, ScheduleConfig,
     SgdConfig,
@@ -227,7 +227,7 @@ pub fn train(
     if outcome.ending == Ending::Interrupted {
         return Ok(TrainOutcome { run: run.path().to_path_buf(), finished: None });
     }
-    let trained = Trained::open(run.path(), &device)?;
+    let trained = Trained::open(run.path(), &device, Precision::F32)?;
     let circumstances = Circumstances { command, device: device_name, threads };
     let finished = write_report(&run, &plan, &trained, outcome, &circumstances)?;
     Ok(TrainOutcome { run: run.path().to_path_buf(), finished: Some(finished) })
