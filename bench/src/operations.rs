@@ -1,13 +1,12 @@
 //! Single operations, as the layers call them.
 
 use burn::module::Param;
-use burn::nn::conv::Conv1dConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use libellus_kernels as kernels;
 use libellus_layers::{
-    AttentionOptions, BatchNormConfig, Causal, Conv2dConfig, EmbeddingConfig, LayerNormConfig, LinearConfig,
-    LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
+    AttentionOptions, BatchNormConfig, Causal, Conv1dConfig, Conv2dConfig, EmbeddingConfig, LayerNormConfig,
+    LinearConfig, LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
 };
 use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig};
 
@@ -46,8 +45,7 @@ pub(crate) fn cases() -> Vec<Case> {
         }));
     }
     cases.extend(map("conv1d/80_384_3000", [1, 80, 3000], |device| {
-        let padding = burn::nn::PaddingConfig1d::Explicit(1, 1);
-        let layer = Conv1dConfig::new(80, 384, 3).with_padding(padding).init(device);
+        let layer = Conv1dConfig::new(80, 384, 3).with_padding(1).init(device);
         move |input| layer.forward(input)
     }));
     cases.extend(map("softmax/8x12x256x256", [8, 12, 256, 256], |_| |input| kernels::softmax(input)));

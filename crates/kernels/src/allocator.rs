@@ -5,19 +5,18 @@
 ///
 /// A network makes the same large tensors again and again. glibc hands back to the system what is freed at the end of its
 /// heap, and maps what is large anew each time; the system fills every page with zeros before it gives it out again, which
-/// costs more than many an operation. With this, it keeps what is free, and maps only blocks above 32 MB (the most that it
-/// can be set to). The process' peak memory stays what it was, but it falls no more after the peak.
+/// costs more than many an operation. With this, it keeps what is free, and maps no block at all. The process' peak memory stays what
+/// it was, but it falls no more after the peak.
 ///
 /// Does nothing on systems without glibc.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        const LARGEST_IN_HEAP: libc::c_int = 32 << 20;
         #[expect(unsafe_code, reason = "a C function, which has no safe counterpart in any crate")]
         // SAFETY: `mallopt` takes any numbers, and holds the allocator's lock while it sets them.
         unsafe {
             libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
-            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_IN_HEAP);
+            libc::mallopt(libc::M_MMAP_MAX, 0);
         }
     }
 }

@@ -3,8 +3,10 @@
 //! The same as burn's layers, which can't be looked on from outside (see [`trace`](crate::trace)), with symmetric
 //! padding in pixels.
 
+mod one_dimensional;
 mod transposed;
 
+pub use one_dimensional::{Conv1d, Conv1dConfig};
 pub use transposed::{ConvTranspose2d, ConvTranspose2dConfig};
 
 use std::f64::consts::SQRT_2;

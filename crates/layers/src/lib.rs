@@ -15,7 +15,7 @@
 //! | [`KvCache`] | burn's copies everything at each step, and knows no padding |
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
 //! | [`Rnn`], [`Lstm`], [`Gru`] | burn's have one layer, no dropout, and a tensor for each gate where PyTorch's checkpoints have one for all |
-//! | [`Linear`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
+//! | [`Linear`], [`Conv1d`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
 //! | [`MaxPool2d`] | burn's takes seven times as long on a CPU |
 //! | [`ConvNorm`], [`SqueezeExcitation`], [`InvertedResidual`], [`ZeroBias`] | burn has none |
 //!
@@ -50,7 +50,10 @@ mod zero_bias;
 pub use activation::Activation;
 pub use attention::{AttentionOptions, Causal, attention, merge_heads, split_heads};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
-pub use conv::{AfterConv, Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, conv_before_norm};
+pub use conv::{
+    AfterConv, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig,
+    conv_before_norm,
+};
 pub use conv_norm::{ConvNorm, ConvNormConfig};
 pub use drop_path::{DropPath, DropPathConfig, linear_decay};
 pub use embedding::{Embedding, EmbeddingConfig};
