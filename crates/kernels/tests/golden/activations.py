@@ -1,6 +1,6 @@
 """Golden values and slopes of the activations, in 64-bit floats.
 
-Run as `python activations.py`; writes activations.safetensors and rectifiers.safetensors beside itself. Deterministic.
+Run as `python activations.py`; writes activations.safetensors beside itself. Deterministic.
 Pinned: Python 3.11, torch 2.15.0, safetensors 0.8.0.
 
 `input` walks from -12 to 12 in steps that f32 holds exactly; for each function `<name>.value` and `<name>.slope`.
@@ -22,17 +22,10 @@ SMOOTH = {
     "tanh": torch.tanh,
     "exp": torch.exp,
 }
-RECTIFIERS = {
-    "relu": functional.relu,
-    "leaky_relu": functional.leaky_relu,
-    "relu6": functional.relu6,
-    "hard_sigmoid": functional.hardsigmoid,
-    "hard_swish": functional.hardswish,
-}
 EXTREMES = [1e30, -1e30, 1e-40, -1e-40, 0.0, float("inf"), float("-inf"), float("nan")]
 
 
-def write(name, functions):
+def write(script, functions):
     x = (torch.arange(-384, 385, dtype=torch.float64) / 32).requires_grad_()
     extremes = torch.tensor(EXTREMES)
     tensors = {"input": x.detach(), "extremes": extremes}
@@ -43,9 +36,8 @@ def write(name, functions):
         tensors[f"{function_name}.slope"] = slope
         tensors[f"{function_name}.extremes"] = function(extremes.double())
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(tensors, Path(__file__).with_name(f"{name}.safetensors"))
+    safetensors.torch.save_file(tensors, Path(script).with_suffix(".safetensors"))
 
 
 if __name__ == "__main__":
-    write("activations", SMOOTH)
-    write("rectifiers", RECTIFIERS)
+    write(__file__, SMOOTH)
