@@ -139,7 +139,7 @@ pub(crate) struct TrainedModel {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) batch_size: usize,
 
-    /// How to keep the weights of linear layers
+    /// How to keep the weights of linear layers and embeddings
     #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
     pub(crate) precision: WeightPrecision,
 
@@ -285,7 +285,7 @@ pub(crate) struct Forward {
     #[arg(long)]
     pub(crate) intermediates: bool,
 
-    /// How to keep the weights of linear layers
+    /// How to keep the weights of linear layers and embeddings
     #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
     pub(crate) precision: WeightPrecision,
 

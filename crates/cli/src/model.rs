@@ -9,7 +9,7 @@ use libellus::inspect::{
     Depth, Design, InspectError, Loaded, Row, Summary, convert, forward, read_tensors, summarize,
     write_tensors,
 };
-use libellus::models::{PrepareInference, Preset, presets};
+use libellus::models::{Precision, PrepareInference, Preset, presets};
 use libellus::weights::{Checkpoint, LoadOptions};
 use serde_json::json;
 
@@ -152,11 +152,14 @@ fn run_forward(command: &Forward, common: &Common) -> Result<ExitCode, Failure> 
             return Err(Failure::Arguments("name a model with --arch or --config, or give --weights".into()));
         }
     };
-    let model = model.prepare_inference_in(command.precision.into());
     let inputs = read_tensors(&command.input)?;
     let depth = if command.intermediates { Depth::Intermediates } else { Depth::Outputs };
-    let outputs = forward(&design, &model, &inputs, depth)
-        .map_err(|source| InspectError::Input { path: command.input.clone(), source })?;
+    // For one pass, weights aren't worth arranging in floats.
+    let outputs = match command.precision.into() {
+        Precision::F32 => forward(&design, &model, &inputs, depth),
+        precision => forward(&design, &model.prepare_inference_in(precision), &inputs, depth),
+    };
+    let outputs = outputs.map_err(|source| InspectError::Input { path: command.input.clone(), source })?;
     write_tensors(&command.output, &outputs)?;
 
     let shapes: Vec<(String, Vec<usize>)> =

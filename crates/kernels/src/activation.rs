@@ -20,7 +20,7 @@ pub(crate) use flex::{
 };
 
 /// The slope of [`leaky_relu`] where `x` is negative.
-const LEAKY_SLOPE: f32 = 0.01;
+const LEAKY_SLOPE: f64 = 0.01;
 
 /// `x` times the standard normal distribution function of `x`.
 ///
@@ -126,7 +126,7 @@ fn apply<const D: usize>(input: Tensor<D>, function: Function) -> Tensor<D> {
 fn composed<const D: usize>(input: Tensor<D>, function: Function) -> Tensor<D> {
     match function {
         Function::Relu => activation::relu(input),
-        Function::LeakyRelu => activation::leaky_relu(input, LEAKY_SLOPE.into()),
+        Function::LeakyRelu => activation::leaky_relu(input, LEAKY_SLOPE),
         Function::Relu6 => input.clamp(0.0, 6.0),
         Function::HardSigmoid => activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),
         Function::HardSwish => input.clone() * activation::hard_sigmoid(input, 1.0 / 6.0, 0.5),

@@ -5,8 +5,8 @@
 ///
 /// A network makes the same large tensors again and again. glibc hands back to the system what is freed at the end of its
 /// heap, and maps what is large anew each time; the system fills every page with zeros before it gives it out again, which
-/// costs more than many an operation. With this, it keeps what is free, and maps no block at all. The process' peak memory stays what
-/// it was, but it falls no more after the peak.
+/// costs more than many an operation. With this, it keeps what is free, and maps blocks only where its heap can't grow. The process'
+/// memory falls no more after its peak, which itself stays what it was for the models measured in the book.
 ///
 /// Does nothing on systems without glibc.
 pub fn keep_freed_memory() {

@@ -45,6 +45,8 @@ fn fast_shape(input: &Tensor<4>, options: &MaxPoolOptions<2>) -> Option<Shape> {
         && !options.ceil_mode
         && options.padding.iter().all(|(before, after)| before == after)
         // No window lies in the padding alone.
-        && (0..2).all(|axis| padding[axis] <= options.kernel_size[axis] / 2);
+        && (0..2).all(|axis| {
+            padding[axis] <= options.kernel_size[axis] / 2 && (padding[axis] == 0 || options.dilation[axis] == 1)
+        });
     fits.then_some(shape)
 }

@@ -38,9 +38,9 @@ pub trait PrepareInference: Module {
     /// Prepares a model for many calls in evaluation. The result is used as the model; its outputs are the same, linear layers' but
     /// for rounding.
     ///
-    /// The rearranged weights are made when a kernel first wants them, take as much memory as the weights of most convolutions
-    /// again, and are given back with the result. Only weights in 32-bit floats on flex, without autodiff, are kept; for others nothing
-    /// changes.
+    /// The rearranged weights are made when a kernel first wants them, take as much memory as the weights themselves (Winograd's
+    /// convolutions aside), and are given back with the result. Only weights in 32-bit floats on flex, without autodiff, are kept; for
+    /// others nothing changes. A clone of the model inside shares them for as long as this one lives.
     ///
     /// ```
     /// use burn::module::{Module, Param};
@@ -84,7 +84,7 @@ pub enum Precision {
     /// As 32-bit floats.
     #[default]
     F32,
-    /// In 8 bits, with a scale for every 64 inputs of an output. Activations stay 32-bit floats. Reading takes a quarter of the time,
+    /// In 8 bits, with a scale for every 64 inputs of an output; tables of embeddings too. Activations stay 32-bit floats. Reading takes a quarter of the time,
     /// which is the time of generating text; the rounded weights take as much memory as before, and their codes a quarter of it again.
     Q8,
 }
@@ -124,10 +124,10 @@ impl ModuleMapper for Weights {
         let rounding = self.rounding::<D>();
         let param = match rounding {
             Some(round) => param.map(|weight| {
-                let (device, shape) = (weight.device(), weight.dims());
+                let (device, dtype, shape) = (weight.device(), weight.dtype(), weight.dims());
                 let mut numbers: Vec<f32> = weight.into_data().iter::<f32>().collect();
                 round(&mut numbers, shape[D - 1]);
-                Tensor::from_data(TensorData::new(numbers, shape), &device)
+                Tensor::from_data(TensorData::new(numbers, shape), (&device, dtype))
             }),
             None => param,
         };
@@ -158,10 +158,39 @@ mod flex {
     #[derive(Debug, Default)]
     pub(crate) struct Forms {
         /// Of each group, for [products of matrices](crate::convolution).
-        pub(crate) packed_rows: OnceLock<PackedRows>,
+        pub(crate) packed_rows: Kept<PackedRows>,
         /// For [linear layers](crate::linear()).
-        pub(crate) strips: OnceLock<Strips>,
+        pub(crate) strips: Kept<Strips>,
         pub(crate) precision: Precision,
+    }
+
+    /// What is made when it is first wanted.
+    #[derive(Debug)]
+    pub(crate) struct Kept<T>(OnceLock<T>);
+
+    impl<T> Default for Kept<T> {
+        fn default() -> Self {
+            Self(OnceLock::new())
+        }
+    }
+
+    impl<T> Kept<T> {
+        /// Makes it outside the cell: `make` uses rayon, and a thread that waits there may take up another call of the same
+        /// model, which would wait for the cell for ever. Two threads may both make one; the first is kept.
+        pub(crate) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
+            match self.0.get() {
+                Some(kept) => kept,
+                None => {
+                    let made = make();
+                    self.0.get_or_init(|| made)
+                }
+            }
+        }
+
+        #[cfg(test)]
+        pub(crate) fn is_made(&self) -> bool {
+            self.0.get().is_some()
+        }
     }
 
     /// A weight of several groups, as blocks of 16 columns.
@@ -178,9 +207,9 @@ mod flex {
     static TABLE: RwLock<Option<Table>> = RwLock::new(None);
 
     struct Entry {
-        /// Keeps the address from being given to another tensor, and is empty once the memory has been changed or freed: burn
-        /// changes memory in place only where nobody refers to it, weakly or not.
-        memory: Weak<dyn Any + Send + Sync>,
+        /// Keeps the address from being given to another tensor. What lies there stays what it was, too: where somebody refers to
+        /// memory, weakly or not, burn changes a copy at another address.
+        _memory: Weak<dyn Any + Send + Sync>,
         forms: Arc<Forms>,
         /// Models that have the weight.
         users: usize,
@@ -216,7 +245,7 @@ mod flex {
         let memory: Arc<dyn Any + Send + Sync> = weight.data_arc();
         let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
         let entry = table.get_or_insert_default().entry(address).or_insert_with(|| Entry {
-            memory: Arc::downgrade(&memory),
+            _memory: Arc::downgrade(&memory),
             forms: Arc::new(Forms { precision, ..Forms::default() }),
             users: 0,
         });
@@ -228,7 +257,7 @@ mod flex {
     pub(crate) fn forms(weight: &FlexTensor) -> Option<Arc<Forms>> {
         let table = TABLE.read().unwrap_or_else(PoisonError::into_inner);
         let entry = table.as_ref()?.get(&address(weight))?;
-        (is_whole(weight) && entry.memory.strong_count() > 0).then(|| entry.forms.clone())
+        is_whole(weight).then(|| entry.forms.clone())
     }
 
     /// Whether a tensor has all of its memory, in row-major order. All tensors of which this is true hold the same numbers.
@@ -314,9 +343,9 @@ mod tests {
         let flex = crate::device::to_flex(weight.clone());
         let prepared = Layer { weight: Param::from_tensor(weight) }.prepare_inference();
         let first = super::forms(&flex).expect("registered");
-        assert!(first.packed_rows.get().is_none());
+        assert!(!first.packed_rows.is_made());
         prepared.forward();
-        assert!(first.packed_rows.get().is_some());
+        assert!(first.packed_rows.is_made());
         drop(prepared);
         assert!(super::forms(&flex).is_none());
     }

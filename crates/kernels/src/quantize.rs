@@ -7,12 +7,17 @@ use rayon::prelude::*;
 /// to the size.
 pub(crate) const GROUP: usize = 64;
 
+/// The larger of a magnitude and that of a number; NaN for good after a number that isn't finite.
+pub(crate) fn larger(largest: f32, number: f32) -> f32 {
+    if !number.is_finite() || largest.is_nan() { f32::NAN } else { largest.max(number.abs()) }
+}
+
 /// The scale of numbers up to `largest`.
 pub(crate) fn scale_of(largest: f32) -> f32 {
     largest / 127.0
 }
 
-/// The nearest code; 0 for all where the scale is 0.
+/// The nearest code; 0 for all where the scale is 0 or NaN, of which NaN makes NaN again.
 pub(crate) fn code(number: f32, scale: f32) -> i8 {
     if scale > 0.0 { (number / scale).round() as i8 } else { 0 }
 }
@@ -28,7 +33,7 @@ pub(crate) fn round_columns(matrix: &mut [f32], outputs: usize) {
         let mut largest = vec![0.0_f32; outputs];
         for row in group.chunks_exact(outputs) {
             for (largest, number) in largest.iter_mut().zip(row) {
-                *largest = largest.max(number.abs());
+                *largest = larger(*largest, *number);
             }
         }
         for row in group.chunks_exact_mut(outputs) {
@@ -43,7 +48,7 @@ pub(crate) fn round_columns(matrix: &mut [f32], outputs: usize) {
 pub(crate) fn round_rows(matrix: &mut [f32], inputs: usize) {
     for_each_chunk(matrix, inputs.max(1), |row| {
         for group in row.chunks_mut(GROUP) {
-            let largest = group.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
+            let largest = group.iter().fold(0.0, |largest, &number| larger(largest, number));
             for number in group {
                 *number = rounded(*number, largest);
             }

@@ -90,6 +90,10 @@ impl Conv2d {
     /// # Panics
     /// As [`Conv2d::forward`], and if the residual has another shape than the output.
     pub fn forward_then(&self, input: Tensor<4>, after: AfterConv<'_>) -> Tensor<4> {
+        let shape = self.output_shape(&input);
+        if let Some(residual) = &after.residual {
+            assert_eq!(residual.dims(), shape, "a residual must have the shape of what it is added to");
+        }
         if input.device().is_autodiff() || trace::is_recording() {
             let output = self.forward(input);
             let output = match after.norm {
@@ -102,7 +106,6 @@ impl Conv2d {
             };
             return after.activation.forward(output);
         }
-        self.output_shape(&input);
         let last_step = as_last_step(after.activation);
         let epilogue = Epilogue {
             bias: self.bias.as_ref().map(|bias| bias.val()),

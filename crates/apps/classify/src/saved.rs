@@ -93,8 +93,8 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Reads the model of a run directory, or a weights file that `classify train` wrote. Its linear layers keep their weights in
-    /// `precision`.
+    /// Reads the model of a run directory, or a weights file that `classify train` wrote. Its linear layers and embeddings
+    /// keep their weights in `precision`.
     ///
     /// # Errors
     /// When there is none, it is damaged, or it is no classifier.

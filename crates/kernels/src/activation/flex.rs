@@ -63,12 +63,12 @@ fn relu_gradient(y: f32, gradient: f32) -> f32 {
 
 #[inline(always)]
 pub(crate) fn leaky_relu(x: f32) -> f32 {
-    if x < 0.0 { LEAKY_SLOPE * x } else { x }
+    if x < 0.0 { LEAKY_SLOPE as f32 * x } else { x }
 }
 
 #[inline(always)]
 fn leaky_relu_gradient(y: f32, gradient: f32) -> f32 {
-    if y <= 0.0 { LEAKY_SLOPE * gradient } else { gradient }
+    if y <= 0.0 { LEAKY_SLOPE as f32 * gradient } else { gradient }
 }
 
 #[inline(always)]

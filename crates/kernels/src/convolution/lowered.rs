@@ -40,7 +40,7 @@ pub(super) fn forward(
         PackedRows { size, groups: groups.map(|weight| pack_rows(weight, size[1], size[2])).collect() }
     };
     // The same weight could also be seen as one of another size.
-    let kept = forms.map(|forms| forms.packed_rows.get_or_init(pack)).filter(|kept| kept.size == size);
+    let kept = forms.map(|forms| forms.packed_rows.get_or_make(pack)).filter(|kept| kept.size == size);
     let made;
     let packed = match kept {
         Some(kept) => kept,

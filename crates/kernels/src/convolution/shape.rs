@@ -27,6 +27,8 @@ impl Shape {
         let [channels_out, group_in, kernel_height, kernel_width] = weight;
         let (groups, input, kernel) = (options.groups, [height, width], [kernel_height, kernel_width]);
         let fits = groups > 0
+            && height > 0
+            && width > 0
             && group_in > 0
             && channels_out > 0
             && group_in * groups == channels_in

@@ -44,7 +44,7 @@ pub(super) fn prepared<const D: usize>(
     }
     let strips = forms
         .strips
-        .get_or_init(|| Strips::new(values(&weight), [d_input, d_output], orientation, forms.precision));
+        .get_or_make(|| Strips::new(values(&weight), [d_input, d_output], orientation, forms.precision));
     if (strips.d_input, strips.d_output, strips.orientation) != (d_input, d_output, orientation) {
         return None;
     }

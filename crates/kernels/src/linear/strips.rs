@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::Orientation;
 use crate::prepared::Precision;
 use crate::product::{STRIP, StripRow};
-use crate::quantize::{GROUP, code, scale_of};
+use crate::quantize::{GROUP, code, larger, scale_of};
 use crate::vector::{lanes, load, store};
 
 /// A matrix, prepared.
@@ -163,8 +163,8 @@ impl Source<'_> {
     fn encode(&self, strip: usize, first: usize, codes: &mut [[i8; STRIP]], scales: &mut StripRow) {
         let inputs = first..first + codes.len();
         for (lane, output) in (strip * STRIP..self.d_output).take(STRIP).enumerate() {
-            let numbers = inputs.clone().map(|input| self.at(input, output).abs());
-            let scale = scale_of(numbers.fold(0.0, f32::max));
+            let numbers = inputs.clone().map(|input| self.at(input, output));
+            let scale = scale_of(numbers.fold(0.0, larger));
             scales[lane] = scale;
             for (codes, input) in codes.iter_mut().zip(inputs.clone()) {
                 codes[lane] = code(self.at(input, output), scale);

@@ -97,6 +97,39 @@ fn nan_and_infinities_are_seen() {
     assert!(second.iter().all(|number| number.is_infinite() || number.is_nan()));
 }
 
+/// A weight that isn't a number makes NaN of its output, in 8 bits as in floats.
+#[test]
+fn weights_that_are_no_numbers_are_seen() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut numbers: Vec<f32> = read(scattered([70, 3], &device())).iter().collect();
+        numbers[2 * 3 + 1] = bad;
+        let weight = Tensor::<2>::from_data(TensorData::new(numbers, [70, 3]), &device());
+        let layer = Linear { weight: Param::from_tensor(weight) }.prepare_inference_in(Precision::Q8);
+        let input = Tensor::<2>::ones([2, 70], &device());
+        let own = read(linear(input.clone(), layer.weight.val(), None));
+        let burns = read(module::linear(input, layer.weight.val(), None));
+        for output in [own, burns] {
+            let seen: Vec<bool> = output.iter::<f32>().map(f32::is_nan).collect();
+            assert_eq!(seen, [false, true, false, false, true, false]);
+        }
+    }
+}
+
+/// Calls from rayon's threads, the first of which arrange the weight.
+#[test]
+fn many_threads_may_be_the_first() {
+    use rayon::prelude::*;
+    for _ in 0..20 {
+        let layer = Linear { weight: weight([300, 700]) }.prepare_inference();
+        let weight = layer.weight.val();
+        let product = |_| read(linear(scattered([1, 300], &device()), weight.clone(), None));
+        let outputs: Vec<TensorData> = (0..16).into_par_iter().map(product).collect();
+        for output in &outputs {
+            assert_close(output, &outputs[0], 1e-6);
+        }
+    }
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let compute = |threads| {
