@@ -9,8 +9,6 @@ mod finish;
 mod flex;
 mod fused;
 #[cfg(feature = "flex")]
-mod lines;
-#[cfg(feature = "flex")]
 mod lowered;
 #[cfg(feature = "flex")]
 mod lowered_gradient;
@@ -18,8 +16,6 @@ mod lowered_gradient;
 mod padded;
 #[cfg(feature = "flex")]
 mod patches;
-#[cfg(feature = "flex")]
-mod scratch;
 #[cfg_attr(not(feature = "flex"), expect(dead_code, reason = "what only the fast path asks"))]
 mod shape;
 #[cfg(test)]
@@ -34,9 +30,9 @@ use burn::tensor::{Tensor, module};
 use crate::device::is_accelerated;
 use extension::ConvolutionOps;
 pub use fused::{ChannelNorm, Epilogue, Nonlinearity, conv2d_fused};
-pub(crate) use shape::Shape;
 #[cfg(feature = "flex")]
-pub(crate) use {lines::add_up, padded::Layout, scratch::with_scratch};
+pub(crate) use padded::Layout;
+pub(crate) use shape::Shape;
 
 /// The convolution of `input` with the kernels in `weight`, plus `bias`; the same as burn's.
 ///

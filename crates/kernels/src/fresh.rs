@@ -17,10 +17,10 @@ pub(crate) struct Fresh<'a> {
 ///
 /// # Panics
 /// If `fill` leaves a piece out.
-pub(crate) fn fresh<R>(len: usize, fill: impl FnOnce(Fresh<'_>) -> R) -> (Vec<f32>, R) {
+pub(crate) fn filled(len: usize, fill: impl FnOnce(Fresh<'_>)) -> Vec<f32> {
     let mut numbers = Vec::with_capacity(len);
     let written = AtomicUsize::new(0);
-    let result = fill(Fresh { memory: &mut numbers.spare_capacity_mut()[..len], written: &written });
+    fill(Fresh { memory: &mut numbers.spare_capacity_mut()[..len], written: &written });
     assert_eq!(written.into_inner(), len, "pieces of fresh memory were left out");
     #[expect(unsafe_code, reason = "zeros take as long as many an operation: see docs/src/kernels.md")]
     // SAFETY: the capacity is at least `len`. Pieces don't overlap, each counts itself once, after it has been written from end to
@@ -28,12 +28,7 @@ pub(crate) fn fresh<R>(len: usize, fill: impl FnOnce(Fresh<'_>) -> R) -> (Vec<f3
     unsafe {
         numbers.set_len(len);
     }
-    (numbers, result)
-}
-
-/// As [`fresh`], without a result.
-pub(crate) fn filled(len: usize, fill: impl FnOnce(Fresh<'_>)) -> Vec<f32> {
-    fresh(len, fill).0
+    numbers
 }
 
 impl<'a> Fresh<'a> {
@@ -121,7 +116,7 @@ impl<'a> Fresh<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{filled, fresh};
+    use super::filled;
     use rayon::prelude::*;
 
     #[test]
@@ -167,6 +162,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "pieces of fresh memory were left out")]
     fn all_has_to_be_written() {
-        fresh(10, |memory| memory.split_at(5).0.zeroed().len());
+        filled(10, |memory| {
+            memory.split_at(5).0.zeroed();
+        });
     }
 }

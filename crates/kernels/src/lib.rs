@@ -30,6 +30,8 @@ mod fresh;
 #[cfg(feature = "flex")]
 mod lanes;
 mod linear;
+#[cfg(feature = "flex")]
+mod lines;
 mod lstm;
 #[cfg(feature = "flex")]
 mod memory;
@@ -42,6 +44,8 @@ mod product;
 mod quantize;
 #[cfg(feature = "flex")]
 mod scalar;
+#[cfg(feature = "flex")]
+mod scratch;
 mod softmax;
 #[cfg(test)]
 mod testing;

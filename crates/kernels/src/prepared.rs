@@ -84,8 +84,8 @@ pub enum Precision {
     /// As 32-bit floats.
     #[default]
     F32,
-    /// In 8 bits, with a scale for every 64 inputs of an output; tables of embeddings too. Activations stay 32-bit floats. Reading takes a quarter of the time,
-    /// which is the time of generating text; the rounded weights take as much memory as before, and their codes a quarter of it again.
+    /// In 8 bits, with a scale for every 64 inputs of an output; tables of embeddings too. Activations stay 32-bit floats.
+    /// A quarter of the bytes is read, which is most of what generating text waits for; the rounded weights take as much memory as before, and their codes a quarter of it again.
     Q8,
 }
 
@@ -132,7 +132,7 @@ impl ModuleMapper for Weights {
             None => param,
         };
         #[cfg(feature = "flex")]
-        {
+        if D > 1 {
             let precision = if rounding.is_some() { self.precision } else { Precision::F32 };
             self.registered.extend(flex::register(param.val(), precision));
         }

@@ -62,23 +62,23 @@ impl Activation {
             Self::Identity => input,
         }
     }
-}
 
-/// The nonlinearity by which a convolution can end, or `None` for one that has to follow on its own.
-pub(crate) fn as_last_step(activation: Activation) -> Option<Nonlinearity> {
-    match activation {
-        Activation::Identity => Some(Nonlinearity::Identity),
-        Activation::Relu => Some(Nonlinearity::Relu),
-        Activation::LeakyRelu => Some(Nonlinearity::LeakyRelu),
-        Activation::Relu6 => Some(Nonlinearity::Relu6),
-        Activation::HardSwish => Some(Nonlinearity::HardSwish),
-        Activation::Silu => Some(Nonlinearity::Silu),
-        Activation::Gelu
-        | Activation::GeluTanh
-        | Activation::QuickGelu
-        | Activation::HardSigmoid
-        | Activation::Tanh
-        | Activation::Sigmoid => None,
+    /// The nonlinearity by which a convolution can end, or `None` for one that has to follow on its own.
+    pub(crate) fn last_step(self) -> Option<Nonlinearity> {
+        match self {
+            Self::Identity => Some(Nonlinearity::Identity),
+            Self::Relu => Some(Nonlinearity::Relu),
+            Self::LeakyRelu => Some(Nonlinearity::LeakyRelu),
+            Self::Relu6 => Some(Nonlinearity::Relu6),
+            Self::HardSwish => Some(Nonlinearity::HardSwish),
+            Self::Silu => Some(Nonlinearity::Silu),
+            Self::Gelu
+            | Self::GeluTanh
+            | Self::QuickGelu
+            | Self::HardSigmoid
+            | Self::Tanh
+            | Self::Sigmoid => None,
+        }
     }
 }
 

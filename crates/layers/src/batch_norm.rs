@@ -74,12 +74,12 @@ impl BatchNorm {
     }
 
     fn normalize_by_running<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let ChannelNorm { gamma, beta, mean, variance, epsilon } = self.running(&input.device());
+        let ChannelNorm { gamma, beta, mean, variance, epsilon } = self.channel_norm(&input.device());
         batch_norm(input, gamma, beta, mean, variance, epsilon)
     }
 
     /// The norm by running statistics.
-    pub(crate) fn running(&self, device: &Device) -> ChannelNorm {
+    pub(crate) fn channel_norm(&self, device: &Device) -> ChannelNorm {
         ChannelNorm {
             gamma: self.gamma.val(),
             beta: self.beta.val(),

@@ -18,7 +18,6 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 use libellus_kernels::{Epilogue, conv2d, conv2d_fused};
 
-use crate::activation::as_last_step;
 use crate::linear::fan_in;
 use crate::{Activation, BatchNorm, trace};
 
@@ -58,27 +57,7 @@ impl Conv2d {
             conv2d(input, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), self.options())
         })
     }
-}
 
-/// What follows a convolution, in this order; each may be missing.
-#[derive(Debug, Clone)]
-pub struct AfterConv<'a> {
-    /// Over the output's channels.
-    pub norm: Option<&'a BatchNorm>,
-    /// Added, of the output's shape.
-    pub residual: Option<Tensor<4>>,
-    /// Applied to the sum.
-    pub activation: Activation,
-}
-
-impl<'a> AfterConv<'a> {
-    /// A batch norm and a ReLU.
-    pub fn norm_relu(norm: &'a BatchNorm) -> Self {
-        Self { norm: Some(norm), residual: None, activation: Activation::Relu }
-    }
-}
-
-impl Conv2d {
     /// `activation(norm(conv(input)) + residual)`.
     ///
     /// In evaluation on a CPU all of it is one pass over memory. Where a gradient is asked for or a
@@ -94,7 +73,7 @@ impl Conv2d {
         if let Some(residual) = &after.residual {
             assert_eq!(residual.dims(), shape, "a residual must have the shape of what it is added to");
         }
-        if input.device().is_autodiff() || trace::is_recording() {
+        if is_layer_by_layer(&input) {
             let output = self.forward(input);
             let output = match after.norm {
                 Some(norm) => norm.forward(output),
@@ -106,10 +85,10 @@ impl Conv2d {
             };
             return after.activation.forward(output);
         }
-        let last_step = as_last_step(after.activation);
+        let last_step = after.activation.last_step();
         let epilogue = Epilogue {
             bias: self.bias.as_ref().map(|bias| bias.val()),
-            norm: after.norm.map(|norm| norm.running(&input.device())),
+            norm: after.norm.map(|norm| norm.channel_norm(&input.device())),
             residual: after.residual,
             nonlinearity: last_step.unwrap_or_default(),
         };
@@ -137,13 +116,40 @@ impl Conv2d {
             input.dims()
         );
         let size = |axis: usize, length: usize, kernel: usize| {
-            let padded = length + 2 * self.padding[axis];
             let reach = self.dilation[axis] * (kernel - 1) + 1;
-            assert!(padded >= reach, "a kernel that reaches over {reach} pixels got {:?}", input.dims());
-            (padded - reach) / self.stride[axis] + 1
+            let size = windows(length, reach, self.stride[axis], self.padding[axis]);
+            size.unwrap_or_else(|| panic!("a kernel that reaches over {reach} pixels got {:?}", input.dims()))
         };
         [batch, channels_out, size(0, height, kernel_height), size(1, width, kernel_width)]
     }
+}
+
+/// What follows a convolution, in this order; each may be missing.
+#[derive(Debug, Clone)]
+pub struct AfterConv<'a> {
+    /// Over the output's channels.
+    pub norm: Option<&'a BatchNorm>,
+    /// Added, of the output's shape.
+    pub residual: Option<Tensor<4>>,
+    /// Applied to the sum.
+    pub activation: Activation,
+}
+
+impl<'a> AfterConv<'a> {
+    /// A batch norm and a ReLU.
+    pub fn norm_relu(norm: &'a BatchNorm) -> Self {
+        Self { norm: Some(norm), residual: None, activation: Activation::Relu }
+    }
+}
+
+/// Whether layers are computed one after the other: a gradient is asked for, or somebody looks on.
+pub(crate) fn is_layer_by_layer(input: &Tensor<4>) -> bool {
+    input.device().is_autodiff() || trace::is_recording()
+}
+
+/// How many windows that reach over `reach` pixels lie on so many; none if they are too few for one.
+pub(crate) fn windows(length: usize, reach: usize, stride: usize, padding: usize) -> Option<usize> {
+    (length + 2 * padding).checked_sub(reach).map(|rest| rest / stride + 1)
 }
 
 /// Configuration of [`Conv2d`].

@@ -16,7 +16,7 @@
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
 //! | [`Rnn`], [`Lstm`], [`Gru`] | burn's have one layer, no dropout, and a tensor for each gate where PyTorch's checkpoints have one for all |
 //! | [`Linear`], [`Conv1d`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
-//! | [`MaxPool2d`] | burn's takes seven times as long on a CPU |
+//! | [`MaxPool2d`] | burn's takes twelve times as long on a CPU |
 //! | [`ConvNorm`], [`SqueezeExcitation`], [`InvertedResidual`], [`ZeroBias`] | burn has none |
 //!
 //! Layers have burn's parameter names and shapes, and PyTorch's initial distributions.

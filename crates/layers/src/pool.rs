@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::ops::MaxPoolOptions;
 
+use crate::conv::windows;
 use crate::trace;
 
 /// The largest number of each window of an image.
@@ -32,9 +33,8 @@ impl MaxPool2d {
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = input.dims();
         let size = |axis: usize, length: usize| {
-            let (padded, kernel) = (length + 2 * self.padding[axis], self.kernel_size[axis]);
-            assert!(padded >= kernel, "a window of {:?} pixels got {:?}", self.kernel_size, input.dims());
-            (padded - kernel) / self.stride[axis] + 1
+            let size = windows(length, self.kernel_size[axis], self.stride[axis], self.padding[axis]);
+            size.unwrap_or_else(|| panic!("a window of {:?} pixels got {:?}", self.kernel_size, input.dims()))
         };
         let shape = [batch, channels, size(0, height), size(1, width)];
         if trace::only_shapes() {

@@ -11,11 +11,12 @@ use rayon::prelude::*;
 
 use super::extension::{AttentionGradient, AttentionOps};
 use super::{Causal, Mask};
-use crate::convolution::{add_up, with_scratch};
 use crate::fresh::filled;
 use crate::lanes::{max, replace_and_sum, two_sums};
+use crate::lines::add_up;
 use crate::memory::{FlexTensor, contiguous, for_each, own, values};
 use crate::scalar::exp;
+use crate::scratch::with_scratch;
 use crate::vector::LINE;
 
 /// Products of fewer multiplications are computed on the calling thread by burn-flex 0.22.1.

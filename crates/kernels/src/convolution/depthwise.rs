@@ -7,9 +7,9 @@ use rayon::prelude::*;
 
 use super::finish::Finish;
 use super::padded::Layout;
-use super::scratch::with_scratch;
 use super::shape::Shape;
 use crate::fresh::filled;
+use crate::scratch::with_scratch;
 use crate::vector::{Floats, LINE, lanes, load, multiply_add, splat, store};
 
 /// Whether this is the way to compute the convolution.

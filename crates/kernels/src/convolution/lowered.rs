@@ -10,11 +10,11 @@ use rayon::prelude::*;
 use super::finish::Finish;
 use super::padded::Layout;
 use super::patches::Patches;
-use super::scratch::with_scratch;
 use super::shape::Shape;
 use crate::fresh::{Fresh, filled};
 use crate::prepared::{Forms, PackedRows};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::scratch::with_scratch;
 use crate::vector::{LINE, Line};
 
 /// Products that are summed before the next rows of weights come, so that both factors stay in their caches.

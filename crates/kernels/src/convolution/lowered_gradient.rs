@@ -5,14 +5,14 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, VFma, WithSimd};
 use rayon::prelude::*;
 
-use super::lines::add_up;
 use super::lowered::with_planes;
 use super::padded::Layout;
 use super::patches::Patches;
-use super::scratch::with_scratch;
 use super::shape::Shape;
 use crate::fresh::filled;
+use crate::lines::add_up;
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::scratch::with_scratch;
 use crate::vector::{Floats, LINE, Line, lanes, load, multiply_add, splat, store};
 
 /// The gradient of the input, `[batch, channels_in, height, width]`: what each output pixel gives to its patch.

@@ -21,7 +21,8 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// The sizes of a convolution with the same padding on both sides, or nothing where shapes and options don't fit.
+    /// The sizes of a convolution with the same padding on both sides, or nothing where shapes and options
+    /// don't fit, or an image has no pixels.
     pub(crate) fn new(input: [usize; 4], weight: [usize; 4], options: &ConvOptions<2>) -> Option<Self> {
         let [batch, channels_in, height, width] = input;
         let [channels_out, group_in, kernel_height, kernel_width] = weight;

@@ -8,7 +8,7 @@
 //! each of them.
 //!
 //! Tensors are read and written as they are, `[batch, channels, height, width]`. A thread turns some rows of 16 channels at a time
-//! into lines with the channels side by side (see [`lines`](super::lines)), where vector instructions transform 16 tiles at once.
+//! into lines with the channels side by side (see [`lines`](crate::lines)), where vector instructions transform 16 tiles at once.
 
 mod gradient;
 mod transform;
@@ -19,11 +19,11 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::finish::Finish;
-use super::lines::{from_lines, to_lines};
-use super::scratch::with_scratch;
 use super::shape::Shape;
 use crate::fresh::{Fresh, filled};
+use crate::lines::{from_lines, to_lines};
 use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, product};
+use crate::scratch::with_scratch;
 use crate::vector::{LINE, Line};
 pub(super) use gradient::weight_gradient;
 use transform::{OfInput, OfKernel, ToOutput, transform};
@@ -159,15 +159,7 @@ impl Layer {
                         let rows = band.rows.clone();
                         let channels = 0..self.channels_in;
                         AutoArch::new().dispatch(Multiply { tiles, step, channels, kernels, products });
-                        let planes = &mut written(planes);
-                        AutoArch::new().dispatch(WriteTiles {
-                            layer: self,
-                            rows,
-                            group,
-                            finish,
-                            products,
-                            planes,
-                        });
+                        self.write(rows, group, finish, products, planes);
                     }
                 });
             });
@@ -200,18 +192,24 @@ impl Layer {
                         });
                         AutoArch::new().dispatch(Multiply { tiles, step, channels, kernels, products });
                     }
-                    let (rows, planes) = (rows.clone(), &mut written(planes));
-                    AutoArch::new().dispatch(WriteTiles {
-                        layer: self,
-                        rows,
-                        group,
-                        finish,
-                        products,
-                        planes,
-                    });
+                    self.write(rows.clone(), group, finish, products, planes);
                 });
             });
         });
+    }
+
+    /// From the products to the output's rows of 32 channels, whose memory is fresh.
+    fn write(
+        &self,
+        rows: Range<usize>,
+        group: usize,
+        finish: Finish<'_>,
+        products: &[f32],
+        planes: Vec<Fresh<'_>>,
+    ) {
+        let mut planes: Vec<_> = planes.into_iter().map(Fresh::zeroed).collect();
+        let planes = &mut planes;
+        AutoArch::new().dispatch(WriteTiles { layer: self, rows, group, finish, products, planes });
     }
 }
 
@@ -226,11 +224,6 @@ impl Band<'_> {
     fn tiles(&self, layer: &Layer) -> usize {
         self.rows.len() * layer.tiles()[1]
     }
-}
-
-/// Pieces of the output, to be written again at once.
-fn written(planes: Vec<Fresh<'_>>) -> Vec<&mut [f32]> {
-    planes.into_iter().map(Fresh::zeroed).collect()
 }
 
 /// Cuts the output into bands of at most `most` rows of tiles.

@@ -10,12 +10,12 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{Orientation, Strips};
-use crate::convolution::with_scratch;
 use crate::device::{from_flex, to_flex};
 use crate::fresh::{Fresh, filled};
 use crate::memory::{FlexTensor, contiguous, values};
 use crate::prepared::forms;
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::scratch::with_scratch;
 use crate::vector::{LINE, Line};
 
 /// Vectors that a thread takes at a time: two tiles.

@@ -1,5 +1,7 @@
 //! A matrix as strips of 32 outputs, in which each input's numbers lie side by side.
 
+use std::ops::Range;
+
 use macerator::Simd;
 use rayon::prelude::*;
 
@@ -76,7 +78,7 @@ impl Strips {
     pub(crate) fn rows<'a, S: Simd>(
         &'a self,
         strip: usize,
-        inputs: std::ops::Range<usize>,
+        inputs: Range<usize>,
         scratch: &'a mut [StripRow],
     ) -> &'a [StripRow] {
         let first = strip * self.d_input;

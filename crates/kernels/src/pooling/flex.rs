@@ -6,9 +6,10 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::extension::{PoolingGradient, PoolingOps};
-use crate::convolution::{Layout, Shape, with_scratch};
+use crate::convolution::{Layout, Shape};
 use crate::fresh::filled;
 use crate::memory::{FlexTensor, contiguous, values};
+use crate::scratch::with_scratch;
 use crate::vector::{LINE, Line};
 
 impl PoolingOps for Flex {

@@ -7,7 +7,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 use libellus_kernels::conv2d;
 
-use super::check_groups;
+use super::{check_groups, windows};
 use crate::linear::fan_in;
 use crate::trace;
 
@@ -44,9 +44,11 @@ impl Conv1d {
         let [batch, channels, length] = input.dims();
         let expected = group * self.groups;
         assert_eq!(channels, expected, "a convolution of {expected} channels got {:?}", input.dims());
-        let (padded, reach) = (length + 2 * self.padding, self.dilation * (kernel - 1) + 1);
-        assert!(padded >= reach, "a kernel that reaches over {reach} steps got {:?}", input.dims());
-        let shape = [batch, channels_out, (padded - reach) / self.stride + 1];
+        let reach = self.dilation * (kernel - 1) + 1;
+        let Some(length) = windows(length, reach, self.stride, self.padding) else {
+            panic!("a kernel that reaches over {reach} steps got {:?}", input.dims());
+        };
+        let shape = [batch, channels_out, length];
         let macs = (shape.iter().product::<usize>() * group * kernel) as u64;
         trace::layer("Conv1d", &self.weight, input, shape, macs, |input| {
             let options =

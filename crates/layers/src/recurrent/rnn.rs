@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::RecurrentLayer;
@@ -63,7 +63,7 @@ impl Rnn {
     /// If the sequence has no steps, or a shape is another than the configuration's.
     pub fn forward(&self, input: Tensor<3>, hidden: Option<Tensor<3>>) -> RnnOutput {
         let nonlinearity: fn(Tensor<2>) -> Tensor<2> = match self.nonlinearity {
-            RnnNonlinearity::Tanh => activation::tanh,
+            RnnNonlinearity::Tanh => libellus_kernels::tanh,
             RnnNonlinearity::Relu => libellus_kernels::relu,
         };
         let state = hidden.map(|hidden| [hidden]);

@@ -15,7 +15,8 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::{Activation, AfterConv, BatchNorm, Conv2d, DropPath, DropPathConfig, trace};
+use crate::conv::is_layer_by_layer;
+use crate::{Activation, AfterConv, BatchNorm, Conv2d, DropPath, DropPathConfig};
 
 /// The part of a residual block that is the same in every architecture: `y = activation(branch(x) + shortcut(x))`,
 /// where stochastic depth may drop the branch.
@@ -95,7 +96,7 @@ impl Residual {
         branch: impl FnOnce(Tensor<4>) -> Tensor<4>,
         (conv, norm): (&Conv2d, &BatchNorm),
     ) -> Tensor<4> {
-        if input.device().is_autodiff() || trace::is_recording() {
+        if is_layer_by_layer(&input) {
             return self.forward(input, |x| norm.forward(conv.forward(branch(x))));
         }
         let kept = self.shortcut.forward(input.clone());

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::transform::{OfGradient, ToKernel, transform};
 use super::{Layer, POINTS, ReadTiles, Source, TILE, WINDOW};
-use crate::convolution::lines::from_lines;
-use crate::convolution::scratch::with_scratch;
 use crate::convolution::shape::Shape;
+use crate::lines::from_lines;
 use crate::product::{STRIP, Start, StripRow, add_transposed_product};
+use crate::scratch::with_scratch;
 use crate::vector::LINE;
 
 /// Transformed numbers of both factors that are kept at a time: 16 MB, about the third-level cache.

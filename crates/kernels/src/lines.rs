@@ -9,7 +9,7 @@ use crate::vector::{LINE, Line};
 /// Turns up to 16 rows of `source`, `step` apart, into lines: one for each of the first numbers of the rows, with zeros for
 /// the rows that are missing.
 #[inline(always)]
-pub(super) fn to_lines<S: Simd>(source: &[f32], step: usize, rows: usize, lines: &mut [Line]) {
+pub(crate) fn to_lines<S: Simd>(source: &[f32], step: usize, rows: usize, lines: &mut [Line]) {
     let width = lines.len();
     let (blocks, rest) = lines.as_chunks_mut::<LINE>();
     let start = blocks.len() * LINE;
@@ -34,7 +34,7 @@ pub(super) fn to_lines<S: Simd>(source: &[f32], step: usize, rows: usize, lines:
 
 /// The way back: from lines to a row of each of up to 16 planes, from `start` on, with a scale and a shift for each plane.
 #[inline(always)]
-pub(super) fn from_lines<S: Simd>(
+pub(crate) fn from_lines<S: Simd>(
     lines: &[Line],
     scale: &Line,
     shift: &Line,
