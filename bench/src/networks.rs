@@ -23,11 +23,10 @@ pub(crate) fn cases() -> Vec<Case> {
         "convnext_tiny",
     ] {
         for batch in [1, 8] {
-            cases.push(Case::new(format!("{name}/b{batch}"), move |device| {
-                let model = classifier(name).init(device).expect("valid").prepare_inference();
-                let images = random([batch, 3, 224, 224], device);
-                move || finish(model.forward(images.clone()))
-            }));
+            cases.push(classify(name, batch, "", Precision::F32));
+            if name == "vit_small_patch16_224" {
+                cases.push(classify(name, batch, "/bf16", Precision::Bf16));
+            }
         }
     }
     let sgd = || OptimizerConfig::Sgd(SgdConfig::default());
@@ -46,7 +45,7 @@ pub(crate) fn cases() -> Vec<Case> {
             loss.forward(logits, next.clone().squeeze_dim(1))
         })
     }));
-    for (suffix, precision) in [("", Precision::F32), ("/q8", Precision::Q8)] {
+    for (suffix, precision) in [("", Precision::F32), ("/bf16", Precision::Bf16), ("/q8", Precision::Q8)] {
         cases.push(Case::new(format!("gpt2/prefill_256{suffix}"), move |device| {
             let model = gpt2(precision, device);
             let prompt = tokens([1, 256], 50257, device);
@@ -70,6 +69,14 @@ pub(crate) fn cases() -> Vec<Case> {
         }));
     }
     cases
+}
+
+fn classify(name: &'static str, batch: usize, suffix: &str, precision: Precision) -> Case {
+    Case::new(format!("{name}/b{batch}{suffix}"), move |device| {
+        let model = classifier(name).init(device).expect("valid").prepare_inference_in(precision);
+        let images = random([batch, 3, 224, 224], device);
+        move || finish(model.forward(images.clone()))
+    })
 }
 
 fn gpt2(precision: Precision, device: &Device) -> Prepared<Gpt2> {

@@ -279,8 +279,10 @@ def cases():
         CLASSIFIERS["vit_tiny_patch16_224"], lambda p: torch.optim.AdamW(p, 1e-4, fused=True)
     )
     found["nanogpt-char/train/4x256"] = nanogpt
-    # PyTorch's own stay in 32-bit floats: what a user changes when he asks for 8 bits.
-    for suffix in ["", "/q8"]:
+    # PyTorch's own stay in 32-bit floats: what a user changes when he asks for 16 or 8 bits.
+    for batch in (1, 8):
+        found[f"vit_small_patch16_224/b{batch}/bf16"] = found[f"vit_small_patch16_224/b{batch}"]
+    for suffix in ["", "/bf16", "/q8"]:
         found[f"gpt2/prefill_256{suffix}"] = gpt2_prefill
         found[f"gpt2/decode_after_256{suffix}"] = gpt2_decode
     return found

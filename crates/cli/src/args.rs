@@ -139,7 +139,7 @@ pub(crate) struct TrainedModel {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) batch_size: usize,
 
-    /// How to keep the weights of linear layers and embeddings
+    /// In what precision linear layers compute
     #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
     pub(crate) precision: WeightPrecision,
 
@@ -156,6 +156,8 @@ pub(crate) struct TrainedModel {
 pub(crate) enum WeightPrecision {
     /// As 32-bit floats
     F32,
+    /// Rounded to bfloat16
+    Bf16,
     /// Rounded to 8 bits, with a scale for every 64
     Q8,
 }
@@ -164,6 +166,7 @@ impl From<WeightPrecision> for Precision {
     fn from(precision: WeightPrecision) -> Self {
         match precision {
             WeightPrecision::F32 => Self::F32,
+            WeightPrecision::Bf16 => Self::Bf16,
             WeightPrecision::Q8 => Self::Q8,
         }
     }
@@ -285,7 +288,7 @@ pub(crate) struct Forward {
     #[arg(long)]
     pub(crate) intermediates: bool,
 
-    /// How to keep the weights of linear layers and embeddings
+    /// In what precision linear layers compute
     #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
     pub(crate) precision: WeightPrecision,
 

@@ -35,6 +35,8 @@ mod lines;
 mod lstm;
 #[cfg(feature = "flex")]
 mod memory;
+#[cfg(feature = "flex")]
+mod narrow;
 mod norm;
 mod optimizer;
 mod pooling;

@@ -3,6 +3,8 @@
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
+mod packed;
+#[cfg(feature = "flex")]
 mod strips;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use crate::quantize::{round_columns, round_rows};
+use crate::quantize::{round_columns, round_rows, round_to_bf16};
 
 #[cfg(feature = "flex")]
 pub(crate) use flex::{Forms, PackedRows, forms};
@@ -84,8 +84,14 @@ pub enum Precision {
     /// As 32-bit floats.
     #[default]
     F32,
-    /// In 8 bits, with a scale for every 64 inputs of an output; tables of embeddings too. Activations stay 32-bit floats.
-    /// A quarter of the bytes is read, which is most of what generating text waits for; the rounded weights take as much memory as before, and their codes a quarter of it again.
+    /// In bfloat16; tables of embeddings too. Where the processor multiplies such numbers (AVX512-BF16), linear layers round their
+    /// inputs as well, and add up in 32-bit floats; elsewhere only the weights are rounded. The rounded weights take as much memory as
+    /// before, and what is read half of it again.
+    Bf16,
+    /// In 8 bits, with a scale for every 64 inputs of an output; tables of embeddings too. Where the processor multiplies such numbers
+    /// (AVX512-VNNI), linear layers round their inputs likewise, each 64 of a vector with a scale of their own; elsewhere
+    /// activations stay 32-bit floats. A quarter of the bytes is read, which is most of what generating text waits for; the rounded
+    /// weights take as much memory as before, and their codes a quarter of it again.
     Q8,
 }
 
@@ -100,13 +106,14 @@ struct Weights {
 }
 
 impl Weights {
-    /// The number of outputs that lie side by side in the parameter, if it is one to be rounded.
+    /// How the parameter is rounded, if it is one to be rounded.
     fn rounding<const D: usize>(&self) -> Option<Rounding> {
         let (field, container) = &self.field;
-        match container.as_str() {
-            _ if D != 2 || field != "weight" || self.precision == Precision::F32 => None,
-            "Struct:Linear" => Some(round_columns),
-            "Struct:Embedding" => Some(round_rows),
+        match (self.precision, container.as_str()) {
+            _ if D < 2 || field != "weight" => None,
+            (Precision::Q8, "Struct:Linear") => Some(round_columns),
+            (Precision::Q8, "Struct:Embedding") => Some(round_rows),
+            (Precision::Bf16, "Struct:Linear" | "Struct:Embedding") => Some(round_to_bf16),
             _ => None,
         }
     }

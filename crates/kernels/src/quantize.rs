@@ -1,4 +1,4 @@
-//! Numbers in 8 bits: a whole number from -127 to 127 times a scale that neighbours share.
+//! Numbers in 8 bits, a whole number from -127 to 127 times a scale that neighbours share, and in bfloat16.
 
 #[cfg(feature = "flex")]
 use rayon::prelude::*;
@@ -17,9 +17,14 @@ pub(crate) fn scale_of(largest: f32) -> f32 {
     largest / 127.0
 }
 
-/// The nearest code; 0 for all where the scale is 0 or NaN, of which NaN makes NaN again.
+/// The nearest code, the even one of two, for a number up to 127 times the scale; 0 for all where the scale is 0 or NaN, of which NaN makes NaN again.
+#[inline(always)]
 pub(crate) fn code(number: f32, scale: f32) -> i8 {
-    if scale > 0.0 { (number / scale).round() as i8 } else { 0 }
+    // Beside so large a number no fraction has a place, and the low bits are the whole number. A call of `round` would be one of a
+    // function, without vector instructions.
+    const WHOLE: f32 = (3 << 22) as f32;
+    let code = (number / scale + WHOLE).to_bits().wrapping_sub(WHOLE.to_bits());
+    if scale > 0.0 { code as i8 } else { 0 }
 }
 
 fn rounded(number: f32, largest: f32) -> f32 {
@@ -56,6 +61,21 @@ pub(crate) fn round_rows(matrix: &mut [f32], inputs: usize) {
     });
 }
 
+/// Each number as the nearest bfloat16, the even one of two; NaN stays NaN.
+pub(crate) fn round_to_bf16(matrix: &mut [f32], _columns: usize) {
+    for number in matrix {
+        *number = f32::from_bits(bf16_bits(*number) << 16);
+    }
+}
+
+/// The nearest bfloat16, the even one of two; NaN stays NaN.
+#[inline(always)]
+pub(crate) fn bf16_bits(number: f32) -> u32 {
+    let bits = number.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    if number.is_nan() { 0x7fc0 } else { rounded }
+}
+
 #[cfg(feature = "flex")]
 fn for_each_chunk(numbers: &mut [f32], len: usize, work: impl Fn(&mut [f32]) + Send + Sync) {
     numbers.par_chunks_mut(len).for_each(work);
@@ -68,7 +88,28 @@ fn for_each_chunk(numbers: &mut [f32], len: usize, work: impl Fn(&mut [f32])) {
 
 #[cfg(test)]
 mod tests {
-    use super::{GROUP, round_columns, round_rows};
+    use super::{GROUP, bf16_bits, round_columns, round_rows, round_to_bf16};
+
+    #[test]
+    fn the_nearest_bfloat16() {
+        for (number, bits) in [
+            (1.0, 0x3f80),
+            (-0.0, 0x8000),
+            (f32::INFINITY, 0x7f80),
+            // Half way: to the even one, down and up.
+            (1.0 + 1.0 / 256.0, 0x3f80),
+            (1.0 + 3.0 / 256.0, 0x3f82),
+            (1.0 + 1.1 / 256.0, 0x3f81),
+            // Above the largest.
+            (f32::MAX, 0x7f80),
+        ] {
+            assert_eq!(bf16_bits(number), bits, "{number}");
+        }
+        let mut numbers = [f32::from_bits(0x7f80_0001), f32::from_bits(0xffff_ffff), 1.001];
+        round_to_bf16(&mut numbers, 1);
+        assert!(numbers[0].is_nan() && numbers[1].is_nan());
+        assert_eq!(numbers[2], 1.0);
+    }
 
     #[test]
     fn numbers_move_by_half_a_step_at_most_and_only_once() {

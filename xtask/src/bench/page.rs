@@ -83,8 +83,8 @@ impl Ratios {
              ratio of the two (below 1 ours is faster), and the least and largest ratio of two turns that followed each other. Machine:\n\
              {}. Versions: {}.\n\n\
              `NAME/train` is forward and backward: the gradients of the input and of the parameters, from one of the output. For a\n\
-             model it is a whole step with its optimiser, PyTorch's fused AdamW or SGD. In `NAME/q8` ours\n\
-             keeps the weights of linear layers in 8 bits, and the peer 32-bit floats.\n",
+             model it is a whole step with its optimiser, PyTorch's fused AdamW or SGD. In `NAME/bf16` and\n\
+             `NAME/q8` our linear layers multiply bfloat16 or 8 bits, and the peer's 32-bit floats.\n",
             machine(),
             versions.join(", "),
         );

@@ -9,21 +9,25 @@ use burn::tensor::{Tensor, TensorData};
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::packed::Packed;
+use super::strips::{Numbers, decode};
 use super::{Orientation, Strips};
 use crate::device::{from_flex, to_flex};
 use crate::fresh::{Fresh, filled};
 use crate::memory::{FlexTensor, contiguous, values};
+use crate::narrow::Instructions;
 use crate::prepared::forms;
-use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::product::{STRIP, StripRow, TILE, pieces};
+use crate::quantize::GROUP;
 use crate::scratch::with_scratch;
-use crate::vector::{LINE, Line};
+use crate::vector::LINE;
 
 /// Vectors that a thread takes at a time: two tiles.
 const VECTORS: usize = 2 * TILE;
 /// Strips that a thread reads at a time where vectors are few.
 const STRIPS: usize = 8;
-/// Inputs whose products are summed in one go, so that a strip's part stays in the first-level cache for the second tile.
-const SLICE: usize = 192;
+/// Rows of a strip whose products are summed in one go, so that they stay in the first-level cache for the second tile.
+pub(super) const SLICE: usize = 192;
 
 /// The product with a prepared matrix, or nothing if it isn't prepared.
 pub(super) fn prepared<const D: usize>(
@@ -42,9 +46,11 @@ pub(super) fn prepared<const D: usize>(
     if d_input == 0 || d_output == 0 {
         return None;
     }
-    let strips = forms
-        .strips
-        .get_or_make(|| Strips::new(values(&weight), [d_input, d_output], orientation, forms.precision));
+    let make = || {
+        let size = [d_input, d_output];
+        Strips::new(values(&weight), size, orientation, forms.precision, Instructions::detected())
+    };
+    let strips = forms.strips.get_or_make(make);
     if (strips.d_input, strips.d_output, strips.orientation) != (d_input, d_output, orientation) {
         return None;
     }
@@ -75,54 +81,27 @@ fn multiply(input: &[f32], strips: &Strips, bias: Option<&[f32]>) -> Vec<f32> {
                 }
                 row.zeroed();
             }
-            with_scratch(packed_len(vectors, strips.d_input), |packed| {
-                let lines = pack(input, strips.d_input, packed);
-                parts.into_par_iter().enumerate().for_each(|(part, rows)| {
-                    let range = part * STRIPS..((part + 1) * STRIPS).min(all.end);
-                    run(strips, range, lines, rows, bias);
-                });
+            let packed = Packed::new(strips, input);
+            parts.into_par_iter().enumerate().for_each(|(part, rows)| {
+                let range = part * STRIPS..((part + 1) * STRIPS).min(all.end);
+                run(strips, range, &packed, rows, bias);
             });
         } else {
             let count = vectors.div_ceil(vectors.div_ceil(VECTORS));
             let parts = output.par_chunks(count * strips.d_output);
             parts.zip(input.par_chunks(count * strips.d_input)).for_each(|(output, input)| {
-                with_scratch(packed_len(count, strips.d_input), |packed| {
-                    let lines = pack(input, strips.d_input, packed);
-                    run(strips, all.clone(), lines, output.chunks(strips.d_output).collect(), bias);
-                });
+                let packed = Packed::new(strips, input);
+                run(strips, all.clone(), &packed, output.chunks(strips.d_output).collect(), bias);
             });
         }
     })
 }
 
-/// Numbers of packed vectors.
-fn packed_len(vectors: usize, d_input: usize) -> usize {
-    d_input.div_ceil(LINE) * vectors * LINE
-}
-
-/// Vectors as blocks of 16 numbers, vector after vector in each, zeros at the end.
-fn pack<'a>(input: &[f32], d_input: usize, packed: &'a mut [f32]) -> &'a [Line] {
-    let vectors = input.len() / d_input;
-    let lines = &mut packed.as_chunks_mut::<LINE>().0[..d_input.div_ceil(LINE) * vectors];
-    for (index, vector) in input.chunks_exact(d_input).enumerate() {
-        let (whole, rest) = vector.as_chunks::<LINE>();
-        for (block, numbers) in whole.iter().enumerate() {
-            lines[block * vectors + index] = *numbers;
-        }
-        if !rest.is_empty() {
-            let line = &mut lines[whole.len() * vectors + index];
-            *line = [0.0; LINE];
-            line[..rest.len()].copy_from_slice(rest);
-        }
-    }
-    lines
-}
-
-fn run(strips: &Strips, range: Range<usize>, lines: &[Line], rows: Vec<Fresh<'_>>, bias: Option<&[f32]>) {
+fn run(strips: &Strips, range: Range<usize>, packed: &Packed, rows: Vec<Fresh<'_>>, bias: Option<&[f32]>) {
     with_scratch(SLICE * STRIP, |scratch| {
         let scratch = scratch.as_chunks_mut::<STRIP>().0;
         let mut rows: Vec<&mut [f32]> = rows.into_iter().map(Fresh::zeroed).collect();
-        AutoArch::new().dispatch(Multiply { strips, range, lines, rows: &mut rows, bias, scratch });
+        AutoArch::new().dispatch(Multiply { strips, range, packed, rows: &mut rows, bias, scratch });
     });
 }
 
@@ -130,8 +109,8 @@ struct Multiply<'a, 'b> {
     strips: &'a Strips,
     /// Of strips.
     range: Range<usize>,
-    /// The vectors, packed.
-    lines: &'a [Line],
+    /// The vectors.
+    packed: &'a Packed,
     /// Of the output, the columns of the range.
     rows: &'a mut [&'b mut [f32]],
     bias: Option<&'a [f32]>,
@@ -144,17 +123,43 @@ impl WithSimd for Multiply<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { strips, range, lines, rows, bias, scratch } = self;
+        let Self { strips, range, packed, rows, bias, scratch } = self;
         let vectors = rows.len();
         let mut sums = [[0.0; STRIP]; VECTORS];
         for strip in range.clone() {
-            for start in (0..strips.d_input).step_by(SLICE) {
-                let inputs = start..(start + SLICE).min(strips.d_input);
-                let weights = strips.rows::<S>(strip, inputs, scratch);
-                let from = if start == 0 { Start::Zero } else { Start::Tile };
-                for (first, count) in pieces(vectors, most_rows::<S>()) {
-                    let left = Left { lines: &lines[start / LINE * vectors + first..], block: vectors };
-                    product::<S>(left, weights, from, &mut sums[first..first + count]);
+            let sums = &mut sums[..vectors];
+            sums.fill([0.0; STRIP]);
+            match &strips.numbers {
+                Numbers::Floats(numbers) => {
+                    for (slice, numbers) in numbers.strip(strip).chunks(SLICE).enumerate() {
+                        packed.add_floats::<S>(slice, numbers, sums);
+                    }
+                }
+                Numbers::Codes(codes, scales) => {
+                    let scales = scales.strip(strip).chunks(SLICE / GROUP);
+                    for (slice, (codes, scales)) in codes.strip(strip).chunks(SLICE).zip(scales).enumerate() {
+                        packed.add_floats::<S>(slice, decode::<S>(codes, scales, scratch), sums);
+                    }
+                }
+                Numbers::Pairs(dot, words) => {
+                    for (slice, words) in words.strip(strip).chunks(SLICE).enumerate() {
+                        for (first, count) in pieces(vectors, TILE) {
+                            dot.add(packed.pairs(slice, first), words, &mut sums[first..first + count]);
+                        }
+                    }
+                }
+                Numbers::Quads(dot, words, scales) => {
+                    let scales = scales.strip(strip).chunks(SLICE / LINE);
+                    for (slice, (words, scales)) in words.strip(strip).chunks(SLICE).zip(scales).enumerate() {
+                        for (first, count) in pieces(vectors, TILE) {
+                            dot.add(
+                                packed.quads(slice, first),
+                                words,
+                                scales,
+                                &mut sums[first..first + count],
+                            );
+                        }
+                    }
                 }
             }
             let mut biases = [0.0; STRIP];
@@ -164,12 +169,50 @@ impl WithSimd for Multiply<'_, '_> {
                 biases[..len].copy_from_slice(&bias[..len]);
             }
             let column = (strip - range.start) * STRIP;
-            for (row, sums) in rows.iter_mut().zip(&sums) {
+            for (row, sums) in rows.iter_mut().zip(&*sums) {
                 let sums: StripRow = std::array::from_fn(|lane| sums[lane] + biases[lane]);
                 let target = &mut row[column..];
                 match target.first_chunk_mut() {
                     Some(target) => *target = sums,
                     None => target.copy_from_slice(&sums[..target.len()]),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Instructions, Orientation, Strips, multiply};
+    use crate::Precision;
+    use crate::quantize::{round_columns, round_to_bf16};
+
+    /// A processor without the instructions multiplies what the weights have become with the vectors as they are.
+    #[test]
+    fn without_narrow_instructions() {
+        let numbers = |len: usize, step: usize| -> Vec<f32> {
+            (0..len).map(|index| ((index * step) % 1201) as f32 / 600.0 - 1.0).collect()
+        };
+        let instructions = Instructions { pairs: None, quads: None };
+        for (precision, vectors, d_input, d_output) in [
+            (Precision::Bf16, 3, 17, 35),
+            (Precision::Bf16, 31, 200, 33),
+            (Precision::Q8, 1, 130, 65),
+            (Precision::Q8, 31, 259, 33),
+        ] {
+            let (input, mut weight) = (numbers(vectors * d_input, 7919), numbers(d_input * d_output, 4421));
+            match precision {
+                Precision::Q8 => round_columns(&mut weight, d_output),
+                _ => round_to_bf16(&mut weight, d_output),
+            }
+            let size = [d_input, d_output];
+            let strips = Strips::new(&weight, size, Orientation::InputsByOutputs, precision, instructions);
+            let output = multiply(&input, &strips, None);
+            for (vector, output) in input.chunks(d_input).zip(output.chunks(d_output)) {
+                for (column, output) in output.iter().enumerate() {
+                    let products = vector.iter().zip(weight[column..].iter().step_by(d_output));
+                    let expected: f64 = products.map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
+                    assert!((f64::from(*output) - expected).abs() < 1e-4, "{output} for {expected}");
                 }
             }
         }

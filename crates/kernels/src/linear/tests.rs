@@ -24,18 +24,39 @@ fn weight(shape: [usize; 2]) -> Param<Tensor<2>> {
     Param::from_tensor(scattered(shape, &device()))
 }
 
-/// Prepared products are those of what the weights have become.
+/// What is multiplied with weights of that precision.
+#[cfg(feature = "flex")]
+fn multiplied(input: &Tensor<2>, precision: Precision) -> Tensor<2> {
+    use crate::narrow::{Bf16Dot, ByteDot};
+    use crate::quantize::{round_rows, round_to_bf16};
+    let mut numbers: Vec<f32> = read(input.clone()).iter().collect();
+    match precision {
+        _ if !crate::device::is_plain(input) => {}
+        Precision::Bf16 if Bf16Dot::new().is_some() => round_to_bf16(&mut numbers, 1),
+        Precision::Q8 if ByteDot::new().is_some() => round_rows(&mut numbers, input.dims()[1]),
+        _ => {}
+    }
+    Tensor::from_data(TensorData::new(numbers, input.dims()), &input.device())
+}
+
+#[cfg(not(feature = "flex"))]
+fn multiplied(input: &Tensor<2>, _precision: Precision) -> Tensor<2> {
+    input.clone()
+}
+
+/// Prepared products are those of what the weights, and where the processor multiplies narrow numbers the inputs, have become.
 fn agrees(vectors: usize, d_input: usize, d_output: usize, precision: Precision) {
     let input = scattered([vectors, d_input], &device());
     let bias = scattered([d_output], &device());
+    let multiplied = multiplied(&input, precision);
 
     let layer = Linear { weight: weight([d_input, d_output]) }.prepare_inference_in(precision);
-    let expected = module::linear(input.clone(), layer.weight.val(), Some(bias.clone()));
+    let expected = module::linear(multiplied.clone(), layer.weight.val(), Some(bias.clone()));
     let output = linear(input.clone(), layer.weight.val(), Some(bias));
     assert_close(&read(output), &read(expected), TOLERANCE);
 
     let table = Embedding { weight: weight([d_output, d_input]) }.prepare_inference_in(precision);
-    let expected = input.clone().matmul(table.weight.val().transpose());
+    let expected = multiplied.matmul(table.weight.val().transpose());
     let output = linear_transposed(input, table.weight.val());
     assert_close(&read(output), &read(expected), TOLERANCE);
 }
@@ -54,9 +75,12 @@ fn sizes_at_the_edges() {
         [29, 31, 65],
         [61, 257, 40],
         [113, 5, 7],
+        [31, 770, 35],
+        [3, 1537, 33],
     ] {
-        agrees(vectors, d_input, d_output, Precision::F32);
-        agrees(vectors, d_input, d_output, Precision::Q8);
+        for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
+            agrees(vectors, d_input, d_output, precision);
+        }
     }
 }
 
@@ -149,7 +173,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_shape(vectors in 1usize..70, d_input in 1usize..210, d_output in 1usize..80, rounded: bool) {
-        agrees(vectors, d_input, d_output, if rounded { Precision::Q8 } else { Precision::F32 });
+    fn any_shape(vectors in 1usize..70, d_input in 1usize..210, d_output in 1usize..80, which in 0usize..3) {
+        agrees(vectors, d_input, d_output, [Precision::F32, Precision::Bf16, Precision::Q8][which]);
     }
 }
