@@ -5,8 +5,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use libellus_kernels as kernels;
 use libellus_layers::{
-    AttentionOptions, BatchNormConfig, Causal, Conv1dConfig, Conv2dConfig, EmbeddingConfig, LayerNormConfig,
-    LinearConfig, LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
+    AttentionOptions, BatchNormConfig, Causal, Conv1dConfig, Conv2dConfig, EmbeddingConfig, GroupNormConfig,
+    LayerNormConfig, LinearConfig, LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
 };
 use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig};
 
@@ -67,6 +67,10 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(map("relu/8x256x3072", wide, |_| kernels::relu));
     cases.extend(map("batch_norm/32x64x56x56", [32, 64, 56, 56], |device| {
         let layer = BatchNormConfig::new(64).init(device);
+        move |input| layer.forward(input)
+    }));
+    cases.extend(map("group_norm/8x128x56x56", [8, 128, 56, 56], |device| {
+        let layer = GroupNormConfig::new(32, 128).init(device);
         move |input| layer.forward(input)
     }));
     cases.extend(map("max_pool/3s2_8x64x112x112", [8, 64, 112, 112], |_| {

@@ -100,6 +100,7 @@ LAYERS = {
     "exp/8x256x3072": on(torch.exp, 8, 256, 3072),
     "relu/8x256x3072": on(F.relu, 8, 256, 3072),
     "batch_norm/32x64x56x56": lambda: (nn.BatchNorm2d(64), random(32, 64, 56, 56)),
+    "group_norm/8x128x56x56": lambda: (nn.GroupNorm(32, 128), random(8, 128, 56, 56)),
     "max_pool/3s2_8x64x112x112": on(lambda x: F.max_pool2d(x, 3, 2, 1), 8, 64, 112, 112),
     "attention/8x12x256x64": lambda: (Attention(False), random(3, 8, 12, 256, 64)),
     "attention/causal_8x12x256x64": lambda: (Attention(True), random(3, 8, 12, 256, 64)),

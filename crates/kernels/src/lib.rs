@@ -27,6 +27,7 @@ mod device;
 mod elementwise;
 #[cfg(feature = "flex")]
 mod fresh;
+mod group_norm;
 #[cfg(feature = "flex")]
 mod lanes;
 mod linear;
@@ -61,6 +62,7 @@ pub use allocator::keep_freed_memory;
 pub use attention::{Causal, attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
+pub use group_norm::group_norm;
 pub use linear::{linear, linear_transposed};
 pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};

@@ -15,7 +15,7 @@
 //! | [`KvCache`] | burn's copies everything at each step, and knows no padding |
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
 //! | [`Rnn`], [`Lstm`], [`Gru`] | burn's have one layer, no dropout, and a tensor for each gate where PyTorch's checkpoints have one for all |
-//! | [`Linear`], [`Conv1d`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
+//! | [`Linear`], [`Conv1d`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`], [`GroupNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
 //! | [`MaxPool2d`] | burn's takes twelve times as long on a CPU |
 //! | [`ConvNorm`], [`SqueezeExcitation`], [`InvertedResidual`], [`ZeroBias`] | burn has none |
 //!
@@ -32,6 +32,7 @@ mod drop_path;
 mod embedding;
 mod encoder_block;
 mod feed_forward;
+mod group_norm;
 mod inverted_residual;
 mod kv_cache;
 mod linear;
@@ -59,6 +60,7 @@ pub use drop_path::{DropPath, DropPathConfig, linear_decay};
 pub use embedding::{Embedding, EmbeddingConfig};
 pub use encoder_block::{EncoderBlock, EncoderBlockConfig, NormPlacement};
 pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use group_norm::{GroupNorm, GroupNormConfig};
 pub use inverted_residual::{Expand, InvertedResidual, InvertedResidualConfig};
 pub use kv_cache::{KeysValues, KvCache, Span};
 pub use linear::{Linear, LinearConfig};
