@@ -6,7 +6,7 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 use libellus_kernels as kernels;
 use libellus_layers::{
     AttentionOptions, BatchNormConfig, Causal, Conv1dConfig, Conv2dConfig, EmbeddingConfig, GroupNormConfig,
-    LayerNormConfig, LinearConfig, LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
+    GruConfig, LayerNormConfig, LinearConfig, LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
 };
 use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig};
 
@@ -89,6 +89,10 @@ pub(crate) fn cases() -> Vec<Case> {
     }));
     cases.extend(map("lstm/16x128x256", [16, 128, 256], |device| {
         let layer = LstmConfig::new(256, 256).init(device);
+        move |input| layer.forward(input, None).output
+    }));
+    cases.extend(map("gru/16x128x256", [16, 128, 256], |device| {
+        let layer = GruConfig::new(256, 256).init(device);
         move |input| layer.forward(input, None).output
     }));
     cases.push(Case::new("embedding/50257x768_8x256", |device| {

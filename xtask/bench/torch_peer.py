@@ -58,6 +58,11 @@ class Lstm(nn.LSTM):
         return super().forward(x)[0]
 
 
+class Gru(nn.GRU):
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
 class Attention(nn.Module):
     def __init__(self, causal):
         super().__init__()
@@ -105,6 +110,7 @@ LAYERS = {
     "attention/8x12x256x64": lambda: (Attention(False), random(3, 8, 12, 256, 64)),
     "attention/causal_8x12x256x64": lambda: (Attention(True), random(3, 8, 12, 256, 64)),
     "lstm/16x128x256": lambda: (Lstm(256, 256, batch_first=True), random(16, 128, 256)),
+    "gru/16x128x256": lambda: (Gru(256, 256, batch_first=True), random(16, 128, 256)),
 }
 
 

@@ -28,6 +28,7 @@ mod elementwise;
 #[cfg(feature = "flex")]
 mod fresh;
 mod group_norm;
+mod gru;
 #[cfg(feature = "flex")]
 mod lanes;
 mod linear;
@@ -46,6 +47,8 @@ mod prepared;
 mod product;
 mod quantize;
 #[cfg(feature = "flex")]
+mod recurrent;
+#[cfg(feature = "flex")]
 mod scalar;
 #[cfg(feature = "flex")]
 mod scratch;
@@ -63,6 +66,7 @@ pub use attention::{Causal, attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
 pub use group_norm::group_norm;
+pub use gru::gru;
 pub use linear::{linear, linear_transposed};
 pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};

@@ -4,19 +4,24 @@
 //! straight into the activations and the new state, while it is in registers and the first-level cache; the whole weight
 //! stays in the second-level cache from step to step.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
-use burn::tensor::{Shape, TensorData};
+use burn::tensor::Shape;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::extension::{LstmGradient, LstmOps};
 use crate::memory::{FlexTensor, contiguous, for_each, values};
-use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, product};
+use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::recurrent::{Gates, Recurrent, blocks, from_blocks, tensor};
 use crate::scalar::{sigmoid, tanh};
 use crate::vector::{LINE, Line};
+
+/// `i`, `f`, `g` and `o`.
+const GATES: Gates = Gates { count: 4, group: GROUP };
 
 /// Units of a group.
 const GROUP: usize = STRIP / 4;
@@ -31,7 +36,7 @@ impl LstmOps for Flex {
         hidden: FloatTensor<Self>,
         cell: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let shape = LstmShape::of(&projected);
+        let shape = Recurrent::of(&projected, GATES);
         forward(shape, [&projected, &weight, &hidden, &cell].map(|input| contiguous(input.clone())), None)
     }
 }
@@ -45,7 +50,7 @@ impl LstmGradient for Flex {
         hidden: FloatTensor<Self>,
         cell: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, Arc<Kept>) {
-        let shape = LstmShape::of(&projected);
+        let shape = Recurrent::of(&projected, GATES);
         let [projected, weight, hidden, cell] = [projected, weight, hidden, cell].map(contiguous);
         let mut jobs = Vec::new();
         let inputs = [projected, weight.clone(), hidden.clone(), cell.clone()];
@@ -62,7 +67,7 @@ impl LstmGradient for Flex {
 /// What the backward pass needs.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    shape: LstmShape,
+    shape: Recurrent,
     weight: FlexTensor,
     hidden: FlexTensor,
     cell: FlexTensor,
@@ -78,102 +83,21 @@ struct Trace {
     cells: Vec<Units>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct LstmShape {
-    steps: usize,
-    batch: usize,
-    d_hidden: usize,
-}
-
-impl LstmShape {
-    fn of(projected: &FlexTensor) -> Self {
-        let [steps, batch, wide] = projected.layout().shape().dims();
-        Self { steps, batch, d_hidden: wide / 4 }
-    }
-
-    fn groups(self) -> usize {
-        self.d_hidden.div_ceil(GROUP)
-    }
-
-    /// Sequences of each thread.
-    fn rows(self) -> usize {
-        self.batch.div_ceil(rayon::current_num_threads())
-    }
-
-    fn jobs(self) -> usize {
-        self.batch.div_ceil(self.rows())
-    }
-
-    /// Of a gate of a unit among those of a sequence, and of its group and place in the group; `None` for units that only
-    /// fill the last group.
-    fn column(self, group: usize, gate: usize, unit: usize) -> Option<usize> {
-        let unit = group * GROUP + unit;
-        (unit < self.d_hidden).then_some(gate * self.d_hidden + unit)
-    }
-
-    /// The units of a group.
-    fn units(self, group: usize) -> std::ops::Range<usize> {
-        group * GROUP..((group + 1) * GROUP).min(self.d_hidden)
-    }
-}
-
-fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape.into()))
-}
-
-/// The gates of a group as they lie in a strip: first all `i`, then `f`, `g`, `o`.
-fn each_gate() -> impl Iterator<Item = (usize, usize)> {
-    (0..STRIP).map(|place| (place / GROUP, place % GROUP))
-}
-
-fn forward(shape: LstmShape, inputs: [FlexTensor; 4], kept: Option<&mut Vec<Trace>>) -> FlexTensor {
+fn forward(shape: Recurrent, inputs: [FlexTensor; 4], kept: Option<&mut Vec<Trace>>) -> FlexTensor {
     let [projected, weight, hidden, cell] = inputs.each_ref().map(values);
-    let LstmShape { steps, batch, d_hidden } = shape;
-    // Strips of the weight, one after the other.
-    let strips: Vec<StripRow> = (0..shape.groups())
-        .flat_map(|group| (0..d_hidden).map(move |row| (group, row)))
-        .map(|(group, row)| {
-            let mut strip = [0.0; STRIP];
-            for (number, (gate, unit)) in strip.iter_mut().zip(each_gate()) {
-                if let Some(column) = shape.column(group, gate, unit) {
-                    *number = weight[row * 4 * d_hidden + column];
-                }
-            }
-            strip
-        })
-        .collect();
-
+    let strips = shape.strips(weight);
     let keep = kept.is_some();
     let mut jobs: Vec<ForwardJob> = (0..shape.jobs()).map(|_| ForwardJob::default()).collect();
     for_each(jobs.par_iter_mut().enumerate(), |(index, job)| {
-        let first = index * shape.rows();
-        let rows = shape.rows().min(batch - first);
-        AutoArch::new().dispatch(Forward {
-            shape,
-            first,
-            rows,
-            strips: &strips,
-            projected,
-            hidden,
-            cell,
-            keep,
-            job,
-        });
+        let (strips, sequences) = (&strips, shape.sequences(index));
+        AutoArch::new().dispatch(Forward { shape, sequences, strips, projected, hidden, cell, keep, job });
     });
-
-    let mut output = vec![0.0; (steps + 1) * batch * d_hidden];
-    for (index, job) in jobs.iter().enumerate() {
-        let first = index * shape.rows() * d_hidden;
-        let length = job.states.len() / (steps + 1);
-        for (step, states) in job.states.chunks_exact(length).enumerate() {
-            let start = step * batch * d_hidden + first;
-            output[start..start + length].copy_from_slice(states);
-        }
-    }
+    let steps = shape.steps + 1;
+    let output = shape.joined(jobs.iter().map(|job| &job.states[..]), steps);
     if let Some(kept) = kept {
         kept.extend(jobs.into_iter().map(|job| job.trace));
     }
-    tensor(output, [steps + 1, batch, d_hidden])
+    tensor(output, [steps, shape.batch, shape.d_hidden])
 }
 
 #[derive(Default)]
@@ -185,10 +109,8 @@ struct ForwardJob {
 
 /// Takes sequences through all steps.
 struct Forward<'a> {
-    shape: LstmShape,
-    /// The first sequence, and how many.
-    first: usize,
-    rows: usize,
+    shape: Recurrent,
+    sequences: Range<usize>,
     strips: &'a [StripRow],
     projected: &'a [f32],
     hidden: &'a [f32],
@@ -202,26 +124,20 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { shape, first, rows, strips, projected, hidden, cell, keep, job } = self;
-        let LstmShape { steps, batch, d_hidden } = shape;
-        let (groups, lines) = (shape.groups(), d_hidden.div_ceil(LINE));
+        let Self { shape, sequences, strips, projected, hidden, cell, keep, job } = self;
+        let Recurrent { steps, batch, d_hidden, .. } = shape;
+        let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
+        let states = first * d_hidden..sequences.end * d_hidden;
         // The state before, as the product takes it, and the state after.
-        let mut before: Vec<Line> = vec![[0.0; LINE]; lines * rows];
+        let mut before: Vec<Line> = blocks(&hidden[states.clone()], d_hidden);
         let mut after = before.clone();
-        let mut cells: Vec<Units> = vec![[0.0; GROUP]; groups * rows];
-        for row in 0..rows {
-            for unit in 0..d_hidden {
-                let place = (first + row) * d_hidden + unit;
-                before[unit / LINE * rows + row][unit % LINE] = hidden[place];
-                cells[unit / GROUP * rows + row][unit % GROUP] = cell[place];
-            }
-        }
+        let mut cells: Vec<Units> = blocks(&cell[states], d_hidden);
         job.states = vec![0.0; (steps + 1) * rows * d_hidden];
         if keep {
             job.trace.gates.reserve(steps * groups * rows);
             job.trace.cells.reserve(steps * groups * rows);
         }
-        let mut tile = [[0.0; STRIP]; crate::product::TILE];
+        let mut tile = [[0.0; STRIP]; TILE];
         for (step, states) in job.states.chunks_exact_mut(rows * d_hidden).take(steps).enumerate() {
             for group in 0..groups {
                 let strip = &strips[group * d_hidden..(group + 1) * d_hidden];
@@ -252,12 +168,7 @@ impl WithSimd for Forward<'_> {
             }
             std::mem::swap(&mut before, &mut after);
         }
-        let last = &mut job.states[steps * rows * d_hidden..];
-        for row in 0..rows {
-            for unit in 0..d_hidden {
-                last[row * d_hidden + unit] = cells[unit / GROUP * rows + row][unit % GROUP];
-            }
-        }
+        from_blocks(&cells, d_hidden, &mut job.states[steps * rows * d_hidden..]);
     }
 }
 
@@ -279,67 +190,21 @@ fn update(gates: &mut StripRow, cells: &mut Units) -> Units {
 
 fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
     let shape = kept.shape;
-    let LstmShape { steps, batch, d_hidden } = shape;
-    let (weight, gradient) = (values(&kept.weight), values(gradient));
-    // Strips of the transposed weight; its rows in the order of the gates of the groups.
-    let depth = shape.groups() * STRIP;
-    let strips: Vec<StripRow> = (0..d_hidden.div_ceil(STRIP))
-        .flat_map(|strip| (0..shape.groups()).map(move |group| (strip, group)))
-        .flat_map(|(strip, group)| {
-            each_gate().map(move |(gate, unit)| (strip, shape.column(group, gate, unit)))
-        })
-        .map(|(strip, column)| {
-            let mut numbers = [0.0; STRIP];
-            if let Some(column) = column {
-                for (number, row) in numbers.iter_mut().zip(strip * STRIP..d_hidden) {
-                    *number = weight[row * 4 * d_hidden + column];
-                }
-            }
-            numbers
-        })
-        .collect();
-
-    let mut jobs: Vec<BackwardJob> = (0..kept.jobs.len()).map(|_| BackwardJob::default()).collect();
+    let Recurrent { steps, batch, d_hidden, .. } = shape;
+    let strips = shape.transposed_strips(values(&kept.weight));
+    let mut jobs: Vec<BackwardJob> = kept.jobs.iter().map(|_| BackwardJob::default()).collect();
     for_each(jobs.par_iter_mut().zip(&kept.jobs).enumerate(), |(index, (job, trace))| {
-        let rows = trace.cells.len() / (steps * shape.groups());
-        // All jobs but the last one have the same number.
-        let first = if index + 1 == kept.jobs.len() { batch - rows } else { index * rows };
-        let cell = values(&kept.cell);
-        AutoArch::new().dispatch(Backward {
-            shape,
-            first,
-            rows,
-            strips: &strips,
-            depth,
-            trace,
-            cell,
-            gradient,
-            job,
-        });
+        let (strips, sequences) = (&strips, shape.sequences(index));
+        let [cell, gradient] = [&kept.cell, gradient].map(values);
+        AutoArch::new().dispatch(Backward { shape, sequences, strips, trace, cell, gradient, job });
     });
-
-    let mut projected = vec![0.0; steps * batch * 4 * d_hidden];
-    let (mut hidden, mut cell) = (Vec::with_capacity(batch * d_hidden), Vec::with_capacity(batch * d_hidden));
-    for job in &jobs {
-        let (first, length) = (hidden.len() * 4, job.gates.len() / steps);
-        for (step, gates) in job.gates.chunks_exact(length).enumerate() {
-            let start = step * batch * 4 * d_hidden + first;
-            projected[start..start + length].copy_from_slice(gates);
-        }
-        hidden.extend(&job.hidden);
-        cell.extend(&job.cell);
-    }
-    let projected = tensor(projected, [steps * batch, 4 * d_hidden]);
-    // `h` before each step.
-    let before = [values(&kept.hidden), &values(&kept.output)[..(steps - 1) * batch * d_hidden]].concat();
-    let before = Flex::float_transpose(tensor(before, [steps * batch, d_hidden]));
-    let weight = Flex::float_matmul(before, projected.clone());
-    [
-        Flex::float_reshape(projected, Shape::new([steps, batch, 4 * d_hidden])),
-        weight,
-        tensor(hidden, [batch, d_hidden]),
-        tensor(cell, [batch, d_hidden]),
-    ]
+    let gates =
+        tensor(shape.joined(jobs.iter().map(|job| &job.gates[..]), steps), [steps * batch, shape.wide()]);
+    let weight = shape.weight_gradient(&kept.hidden, &kept.output, gates.clone());
+    let projected = Flex::float_reshape(gates, Shape::new([steps, batch, shape.wide()]));
+    let hidden = shape.joined(jobs.iter().map(|job| &job.hidden[..]), 1);
+    let cell = shape.joined(jobs.iter().map(|job| &job.cell[..]), 1);
+    [projected, weight, tensor(hidden, [batch, d_hidden]), tensor(cell, [batch, d_hidden])]
 }
 
 /// The gradients of a job's sequences.
@@ -354,12 +219,9 @@ struct BackwardJob {
 
 /// Takes gradients back through all steps.
 struct Backward<'a> {
-    shape: LstmShape,
-    first: usize,
-    rows: usize,
+    shape: Recurrent,
+    sequences: Range<usize>,
     strips: &'a [StripRow],
-    /// Rows of a strip.
-    depth: usize,
     trace: &'a Trace,
     /// The cells before the first step.
     cell: &'a [f32],
@@ -372,23 +234,18 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { shape, first, rows, strips, depth, trace, cell, gradient, job } = self;
-        let LstmShape { steps, batch, d_hidden } = shape;
-        let groups = shape.groups();
-        job.gates = vec![0.0; steps * rows * 4 * d_hidden];
-        // Of `h` and `c` after the step at hand.
-        let mut hidden = vec![0.0; rows * d_hidden];
-        let mut cells: Vec<Units> = vec![[0.0; GROUP]; groups * rows];
-        let mut first_cells = cells.clone();
-        for row in 0..rows {
-            for unit in 0..d_hidden {
-                let place = (first + row) * d_hidden + unit;
-                cells[unit / GROUP * rows + row][unit % GROUP] = gradient[steps * batch * d_hidden + place];
-                first_cells[unit / GROUP * rows + row][unit % GROUP] = cell[place];
-            }
-        }
+        let Self { shape, sequences, strips, trace, cell, gradient, job } = self;
+        let Recurrent { steps, batch, d_hidden, .. } = shape;
+        let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
+        let states = first * d_hidden..sequences.end * d_hidden;
+        job.gates = vec![0.0; steps * rows * shape.wide()];
+        job.cell = vec![0.0; rows * d_hidden];
+        job.hidden = vec![0.0; rows * d_hidden];
+        // The gradient of `h` after the step at hand, and that of `c`.
+        let hidden = &mut job.hidden;
+        let mut cells: Vec<Units> = blocks(&gradient[steps * batch * d_hidden..][states.clone()], d_hidden);
+        let first_cells: Vec<Units> = blocks(&cell[states], d_hidden);
         let mut lines: Vec<Line> = vec![[0.0; LINE]; groups * 2 * rows];
-        let mut tile = [[0.0; STRIP]; crate::product::TILE];
         for step in (0..steps).rev() {
             let at = step * groups * rows;
             let before = match step {
@@ -424,24 +281,10 @@ impl WithSimd for Backward<'_> {
                     }
                 }
             }
-            for (strip, numbers) in strips.chunks_exact(depth).enumerate() {
-                let columns = strip * STRIP..((strip + 1) * STRIP).min(d_hidden);
-                for (start, count) in pieces(rows, most_rows::<S>()) {
-                    let tile = &mut tile[..count];
-                    product::<S>(Left { lines: &lines[start..], block: rows }, numbers, Start::Zero, tile);
-                    for (row, numbers) in (start..).zip(tile) {
-                        hidden[row * d_hidden..][columns.clone()].copy_from_slice(&numbers[..columns.len()]);
-                    }
-                }
-            }
+            hidden.fill(0.0);
+            shape.add_gradient::<S>(&lines, strips, hidden);
         }
-        job.cell = vec![0.0; rows * d_hidden];
-        for row in 0..rows {
-            for unit in 0..d_hidden {
-                job.cell[row * d_hidden + unit] = cells[unit / GROUP * rows + row][unit % GROUP];
-            }
-        }
-        job.hidden = hidden;
+        from_blocks(&cells, d_hidden, &mut job.cell);
     }
 }
 

@@ -4,9 +4,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
-use libellus_kernels::{sigmoid, tanh};
+use libellus_kernels::gru;
 
-use super::layer::{Run, Stack, gate, run, step_by_step};
+use super::layer::{Run, Stack, run};
 use super::{RecurrentLayer, RecurrentWeights, RnnOutput};
 
 /// Gated recurrent unit: gates `r`, `z`, `n`, with the reset gate behind the product, `n = tanh(W x + r (U h + b))`.
@@ -40,26 +40,20 @@ impl Gru {
     /// If the sequence has no steps, or a shape is another than the configuration's.
     pub fn forward(&self, input: Tensor<3>, hidden: Option<Tensor<3>>) -> RnnOutput {
         let state = hidden.map(|hidden| [hidden]);
-        let Run { output, state: [hidden] } =
-            run(&self.layers, &self.dropout, input, state, &|weights, input, [hidden]| {
-                step_by_step(weights.projected(input), hidden, |input, hidden| step(weights, input, hidden))
-            });
+        let Run { output, state: [hidden] } = run(&self.layers, &self.dropout, input, state, &steps);
         RnnOutput { output, hidden }
     }
 }
 
-fn step(weights: &RecurrentWeights, input: Tensor<2>, hidden: Tensor<2>) -> Tensor<2> {
-    let d_hidden = hidden.dims()[1];
-    let recurrent = weights.recurrent(hidden.clone());
-    let gates = |index| [&input, &recurrent].map(|gates| gate(gates, index, d_hidden));
-    let [reset, update] = [0, 1].map(|index| {
-        let [from_input, from_state] = gates(index);
-        sigmoid(from_input + from_state)
-    });
-    let [from_input, from_state] = gates(2);
-    let new = tanh(from_input + reset * from_state);
-    // (1 - z) n + z h
-    new.clone() + update * (hidden - new)
+fn steps(
+    weights: &RecurrentWeights,
+    input: Tensor<3>,
+    [hidden]: [Tensor<2>; 1],
+) -> (Tensor<3>, [Tensor<2>; 1]) {
+    let bias = weights.bias_hh.as_ref().map(|bias| bias.val());
+    let output = gru(weights.projected(input), weights.weight_hh.val(), bias, hidden);
+    let hidden = output.clone().narrow(0, output.dims()[0] - 1, 1).squeeze_dim(0);
+    (output, [hidden])
 }
 
 /// Configuration of [`Gru`].

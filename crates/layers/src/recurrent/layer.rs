@@ -196,8 +196,3 @@ pub(super) fn step_by_step(
     }
     (Tensor::stack(outputs, 0), [state])
 }
-
-/// Gate `index` of gates side by side, `[B, G D]` to `[B, D]`.
-pub(super) fn gate(gates: &Tensor<2>, index: usize, d_hidden: usize) -> Tensor<2> {
-    gates.clone().narrow(1, index * d_hidden, d_hidden)
-}

@@ -7,7 +7,7 @@
 //!
 //! burn's layers hold one linear layer per gate, where PyTorch packs all gates of a layer, have one layer and at most (for
 //! the LSTM) two directions, and no dropout. Here the input is projected once for the whole sequence, and a step costs one
-//! product. The LSTM's steps are a [kernel](libellus_kernels::lstm()).
+//! product. The steps of [LSTM](libellus_kernels::lstm()) and [GRU](libellus_kernels::gru()) are kernels.
 //!
 //! *Differences* to PyTorch: batch first only, no packed sequences of different lengths, no projected LSTM; the matrices
 //! are held as `[I, G D]`, the transposes of PyTorch's.

@@ -1,0 +1,318 @@
+//! Gated recurrent units on flex: each thread takes some sequences of the batch through all steps.
+//!
+//! Units are taken in groups of 32, whose gates are the columns of three strips of the weight. The products go straight into
+//! the activations and the new state, while they are in the first-level cache; the whole weight stays in the second-level
+//! cache from step to step.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, tensor::FloatTensor};
+use burn::tensor::Shape;
+use macerator::{AutoArch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::extension::{GruGradient, GruOps};
+use crate::memory::{FlexTensor, contiguous, for_each, values};
+use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::recurrent::{Gates, Recurrent, blocks, tensor};
+use crate::scalar::{sigmoid, tanh};
+use crate::vector::{LINE, Line};
+
+/// `r`, `z` and `n`.
+const GATES: Gates = Gates { count: 3, group: STRIP };
+
+/// Lines of the units of a group.
+const LINES: usize = STRIP / LINE;
+
+impl GruOps for Flex {
+    fn gru(
+        projected: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        hidden: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let shape = Recurrent::of(&projected, GATES);
+        forward(shape, &[projected, weight, bias, hidden].map(contiguous), Keep::Nothing).0
+    }
+}
+
+impl GruGradient for Flex {
+    type Kept = Arc<Kept>;
+
+    fn gru_keeping(
+        projected: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        hidden: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, Arc<Kept>) {
+        let shape = Recurrent::of(&projected, GATES);
+        let inputs = [projected, weight, bias, hidden].map(contiguous);
+        let (output, jobs) = forward(shape, &inputs, Keep::Gates);
+        let [_, weight, _, hidden] = inputs;
+        let kept = Kept { shape, weight, hidden, output: output.clone(), jobs };
+        (output, Arc::new(kept))
+    }
+
+    fn gru_gradients(kept: &Arc<Kept>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 4] {
+        backward(kept, &contiguous(gradient))
+    }
+}
+
+/// What the backward pass needs.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    shape: Recurrent,
+    weight: FlexTensor,
+    hidden: FlexTensor,
+    output: FlexTensor,
+    /// At each step and for each group of units, a row for each sequence of a job.
+    jobs: Vec<Vec<Activated>>,
+}
+
+/// The gates of a group after their activation, and what the state contributed to the last one before it was reset.
+#[derive(Debug, Clone, Copy)]
+struct Activated {
+    reset: StripRow,
+    update: StripRow,
+    new: StripRow,
+    state: StripRow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Nothing,
+    /// For the backward pass.
+    Gates,
+}
+
+fn forward(shape: Recurrent, inputs: &[FlexTensor; 4], keep: Keep) -> (FlexTensor, Vec<Vec<Activated>>) {
+    let [projected, weight, bias, hidden] = inputs.each_ref().map(values);
+    let strips = shape.strips(weight);
+    let bias = shape.strips(bias);
+    let mut jobs: Vec<ForwardJob> = (0..shape.jobs()).map(|_| ForwardJob::default()).collect();
+    for_each(jobs.par_iter_mut().enumerate(), |(index, job)| {
+        let (strips, bias, sequences) = (&strips, &bias, shape.sequences(index));
+        AutoArch::new().dispatch(Forward { shape, sequences, strips, bias, projected, hidden, keep, job });
+    });
+    let Recurrent { steps, batch, d_hidden, .. } = shape;
+    let output = shape.joined(jobs.iter().map(|job| &job.states[..]), steps);
+    let kept = jobs.into_iter().map(|job| job.activated).collect();
+    (tensor(output, [steps, batch, d_hidden]), kept)
+}
+
+#[derive(Default)]
+struct ForwardJob {
+    /// `h` after each step, of this job's sequences.
+    states: Vec<f32>,
+    activated: Vec<Activated>,
+}
+
+/// Takes sequences through all steps.
+struct Forward<'a> {
+    shape: Recurrent,
+    sequences: Range<usize>,
+    strips: &'a [StripRow],
+    /// A row for each strip.
+    bias: &'a [StripRow],
+    projected: &'a [f32],
+    hidden: &'a [f32],
+    keep: Keep,
+    job: &'a mut ForwardJob,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let Self { shape, sequences, strips, bias, projected, hidden, keep, job } = self;
+        let Recurrent { steps, batch, d_hidden, .. } = shape;
+        let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
+        let hidden = &hidden[first * d_hidden..sequences.end * d_hidden];
+        let mut states: Vec<StripRow> = blocks(hidden, d_hidden);
+        // The state before, as the product takes it, and the state after.
+        let mut before: Vec<Line> = blocks(hidden, d_hidden);
+        before.resize(groups * LINES * rows, [0.0; LINE]);
+        let mut after = before.clone();
+        job.states = vec![0.0; steps * rows * d_hidden];
+        if keep == Keep::Gates {
+            job.activated.reserve(steps * groups * rows);
+        }
+        let mut tiles = [[[0.0; STRIP]; TILE]; GATES.count];
+        for (step, output) in job.states.chunks_exact_mut(rows * d_hidden).enumerate() {
+            for group in 0..groups {
+                let units = shape.units(group);
+                for (start, count) in pieces(rows, most_rows::<S>()) {
+                    for (gate, tile) in tiles.iter_mut().enumerate() {
+                        let strip = group * GATES.count + gate;
+                        let tile = &mut tile[..count];
+                        tile.fill(bias[strip]);
+                        let left = Left { lines: &before[start..], block: rows };
+                        let strip = &strips[strip * d_hidden..(strip + 1) * d_hidden];
+                        product::<S>(left, strip, Start::Tile, tile);
+                    }
+                    for place in 0..count {
+                        let row = start + place;
+                        let input = &projected[(step * batch + first + row) * shape.wide()..];
+                        let mut gates = [[0.0; STRIP]; GATES.count];
+                        for (gate, numbers) in gates.iter_mut().enumerate() {
+                            numbers[..units.len()].copy_from_slice(&input[gate * d_hidden..][units.clone()]);
+                        }
+                        let state = &mut states[group * rows + row];
+                        let activated = advance(gates, tiles.each_ref().map(|tile| &tile[place]), state);
+                        output[row * d_hidden..][units.clone()].copy_from_slice(&state[..units.len()]);
+                        for (line, numbers) in state.as_chunks::<LINE>().0.iter().enumerate() {
+                            after[(group * LINES + line) * rows + row] = *numbers;
+                        }
+                        if keep == Keep::Gates {
+                            job.activated.push(activated);
+                        }
+                    }
+                }
+            }
+            std::mem::swap(&mut before, &mut after);
+        }
+    }
+}
+
+/// Takes the state of a group a step further, from what the input and what the state contribute to the gates.
+#[inline(always)]
+fn advance(input: [StripRow; 3], from_state: [&StripRow; 3], state: &mut StripRow) -> Activated {
+    let [mut reset, mut update, mut new] = input;
+    for unit in 0..STRIP {
+        reset[unit] = sigmoid(reset[unit] + from_state[0][unit]);
+        update[unit] = sigmoid(update[unit] + from_state[1][unit]);
+        new[unit] = tanh(reset[unit].mul_add(from_state[2][unit], new[unit]));
+        // (1 - z) n + z h
+        state[unit] = update[unit].mul_add(state[unit] - new[unit], new[unit]);
+    }
+    Activated { reset, update, new, state: *from_state[2] }
+}
+
+fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
+    let shape = kept.shape;
+    let Recurrent { steps, batch, d_hidden, .. } = shape;
+    let strips = shape.transposed_strips(values(&kept.weight));
+    let mut jobs: Vec<BackwardJob> = kept.jobs.iter().map(|_| BackwardJob::default()).collect();
+    for_each(jobs.par_iter_mut().zip(&kept.jobs).enumerate(), |(index, (job, activated))| {
+        let (strips, sequences) = (&strips, shape.sequences(index));
+        let [hidden, output, gradient] = [&kept.hidden, &kept.output, gradient].map(values);
+        AutoArch::new().dispatch(Backward {
+            shape,
+            sequences,
+            strips,
+            activated,
+            hidden,
+            output,
+            gradient,
+            job,
+        });
+    });
+    let projected = shape.joined(jobs.iter().map(|job| &job.projected[..]), steps);
+    let from_state = shape.joined(jobs.iter().map(|job| &job.from_state[..]), steps);
+    let hidden = shape.joined(jobs.iter().map(|job| &job.hidden[..]), 1);
+    let from_state = tensor(from_state, [steps * batch, shape.wide()]);
+    let weight = shape.weight_gradient(&kept.hidden, &kept.output, from_state.clone());
+    let bias = Flex::float_reshape(Flex::float_sum_dim(from_state, 0), Shape::new([shape.wide()]));
+    [tensor(projected, [steps, batch, shape.wide()]), weight, bias, tensor(hidden, [batch, d_hidden])]
+}
+
+/// The gradients of a job's sequences.
+#[derive(Default)]
+struct BackwardJob {
+    /// Of what the input contributed to the gates, `[T, rows, 3 D]`.
+    projected: Vec<f32>,
+    /// Of what the state contributed, `[T, rows, 3 D]`: of the last gate before it was reset.
+    from_state: Vec<f32>,
+    /// Of the state before the first step.
+    hidden: Vec<f32>,
+}
+
+/// Takes gradients back through all steps.
+struct Backward<'a> {
+    shape: Recurrent,
+    sequences: Range<usize>,
+    strips: &'a [StripRow],
+    activated: &'a [Activated],
+    /// The state before the first step, and those after each.
+    hidden: &'a [f32],
+    output: &'a [f32],
+    gradient: &'a [f32],
+    job: &'a mut BackwardJob,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let Self { shape, sequences, strips, activated, hidden, output, gradient, job } = self;
+        let Recurrent { steps, batch, d_hidden, .. } = shape;
+        let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
+        let wide = shape.wide();
+        job.projected = vec![0.0; steps * rows * wide];
+        job.from_state = vec![0.0; steps * rows * wide];
+        job.hidden = vec![0.0; rows * d_hidden];
+        let mut lines: Vec<Line> = vec![[0.0; LINE]; groups * GATES.count * LINES * rows];
+        for step in (0..steps).rev() {
+            let before = match step {
+                0 => hidden,
+                _ => &output[(step - 1) * batch * d_hidden..],
+            };
+            for group in 0..groups {
+                let units = shape.units(group);
+                for row in 0..rows {
+                    let place = (first + row) * d_hidden;
+                    let mut state = [0.0; STRIP];
+                    state[..units.len()].copy_from_slice(&before[place..][units.clone()]);
+                    let mut slope = [0.0; STRIP];
+                    let outside = &gradient[step * batch * d_hidden + place..][units.clone()];
+                    let inside = &mut job.hidden[row * d_hidden..][units.clone()];
+                    for (slope, (outside, inside)) in slope.iter_mut().zip(outside.iter().zip(&*inside)) {
+                        *slope = outside + inside;
+                    }
+                    let activated = &activated[(step * groups + group) * rows + row];
+                    let Slopes { input, from_state } = slopes(activated, &state, &mut slope);
+                    inside.copy_from_slice(&slope[..units.len()]);
+                    for (gate, (input, from_state)) in input.iter().zip(&from_state).enumerate() {
+                        let start = (step * rows + row) * wide + gate * d_hidden + units.start;
+                        let place = start..start + units.len();
+                        job.projected[place.clone()].copy_from_slice(&input[..units.len()]);
+                        job.from_state[place].copy_from_slice(&from_state[..units.len()]);
+                        for (line, numbers) in from_state.as_chunks::<LINE>().0.iter().enumerate() {
+                            lines[((group * GATES.count + gate) * LINES + line) * rows + row] = *numbers;
+                        }
+                    }
+                }
+            }
+            shape.add_gradient::<S>(&lines, strips, &mut job.hidden);
+        }
+    }
+}
+
+/// The gradients of a group's gates before their activation: of what the input contributed, and of what the state did.
+struct Slopes {
+    input: [StripRow; 3],
+    from_state: [StripRow; 3],
+}
+
+/// `state` is `h` before the step. `hidden` is the gradient of `h` after it, and becomes the part of that before it that
+/// doesn't go through the gates.
+#[inline(always)]
+fn slopes(activated: &Activated, state: &StripRow, hidden: &mut StripRow) -> Slopes {
+    let mut reset = [0.0; STRIP];
+    let mut update = [0.0; STRIP];
+    let mut new = [0.0; STRIP];
+    let mut from_state = [0.0; STRIP];
+    for unit in 0..STRIP {
+        let (r, z, n) = (activated.reset[unit], activated.update[unit], activated.new[unit]);
+        update[unit] = hidden[unit] * (state[unit] - n) * z * (1.0 - z);
+        new[unit] = hidden[unit] * (1.0 - z) * (1.0 - n * n);
+        reset[unit] = new[unit] * activated.state[unit] * r * (1.0 - r);
+        from_state[unit] = new[unit] * r;
+        hidden[unit] *= z;
+    }
+    Slopes { input: [reset, update, new], from_state: [reset, update, from_state] }
+}

@@ -1,0 +1,205 @@
+//! What recurrent kernels on flex share: sequences for the threads, weights in strips, and the way from there to whole
+//! tensors.
+//!
+//! Units are taken in groups, whose gates are the columns of one strip of the weight or of several.
+
+use std::ops::Range;
+
+use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps;
+use burn::tensor::{Shape, TensorData};
+use macerator::Simd;
+
+use crate::fresh::filled;
+use crate::memory::{FlexTensor, values};
+use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::vector::Line;
+
+/// Gates side by side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gates {
+    /// Of a unit.
+    pub(crate) count: usize,
+    /// Units of a group: in the strips of one, all units' first gates come before all second ones.
+    pub(crate) group: usize,
+}
+
+/// The sizes of a recurrent layer and its sequences, which threads divide among them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recurrent {
+    pub(crate) steps: usize,
+    pub(crate) batch: usize,
+    pub(crate) d_hidden: usize,
+    gates: Gates,
+    /// Sequences of a job.
+    rows: usize,
+}
+
+impl Recurrent {
+    /// Of gates `[T, B, G D]`.
+    pub(crate) fn of(projected: &FlexTensor, gates: Gates) -> Self {
+        let [steps, batch, wide] = projected.layout().shape().dims();
+        let rows = batch.div_ceil(rayon::current_num_threads());
+        Self { steps, batch, d_hidden: wide / gates.count, gates, rows }
+    }
+
+    /// Numbers of all gates of a sequence at a step.
+    pub(crate) fn wide(self) -> usize {
+        self.gates.count * self.d_hidden
+    }
+
+    pub(crate) fn groups(self) -> usize {
+        self.d_hidden.div_ceil(self.gates.group)
+    }
+
+    /// The units of a group.
+    pub(crate) fn units(self, group: usize) -> Range<usize> {
+        group * self.gates.group..((group + 1) * self.gates.group).min(self.d_hidden)
+    }
+
+    pub(crate) fn jobs(self) -> usize {
+        self.batch.div_ceil(self.rows)
+    }
+
+    /// The sequences of a job.
+    pub(crate) fn sequences(self, job: usize) -> Range<usize> {
+        job * self.rows..((job + 1) * self.rows).min(self.batch)
+    }
+
+    /// Numbers of all gates of all groups, with units that only fill the last one.
+    fn padded(self) -> usize {
+        self.groups() * self.gates.count * self.gates.group
+    }
+
+    /// Where the gate at a place among all those of all groups stands among those of a sequence; `None` for units that only
+    /// fill the last group.
+    fn column(self, place: usize) -> Option<usize> {
+        let Gates { count, group } = self.gates;
+        let (first, place) = (place / (count * group) * group, place % (count * group));
+        let unit = first + place % group;
+        (unit < self.d_hidden).then_some(place / group * self.d_hidden + unit)
+    }
+
+    /// The strips of a weight `[D, G D]`, one after the other; zeros for units that only fill the last group. Of a bias
+    /// `[G D]`, a row for each strip.
+    pub(crate) fn strips(self, weight: &[f32]) -> Vec<StripRow> {
+        (0..self.padded() / STRIP)
+            .flat_map(|strip| {
+                let columns: [_; STRIP] = std::array::from_fn(|column| self.column(strip * STRIP + column));
+                let rows = weight.chunks_exact(self.wide());
+                rows.map(move |row| columns.map(|column| column.map_or(0.0, |column| row[column])))
+            })
+            .collect()
+    }
+
+    /// The strips of the transpose, their rows in the order of the gates of the groups.
+    pub(crate) fn transposed_strips(self, weight: &[f32]) -> Vec<StripRow> {
+        (0..self.d_hidden.div_ceil(STRIP))
+            .flat_map(|strip| (0..self.padded()).map(move |place| (strip, place)))
+            .map(|(strip, place)| {
+                let mut numbers = [0.0; STRIP];
+                if let Some(column) = self.column(place) {
+                    for (number, row) in numbers.iter_mut().zip(strip * STRIP..self.d_hidden) {
+                        *number = weight[row * self.wide() + column];
+                    }
+                }
+                numbers
+            })
+            .collect()
+    }
+
+    /// Adds to the gradient `[rows, D]` of the state before a step what comes through the weight, from its
+    /// [transposed strips](Self::transposed_strips) and from the gradients of the gates, in blocks of 16.
+    #[inline(always)]
+    pub(crate) fn add_gradient<S: Simd>(self, gates: &[Line], strips: &[StripRow], hidden: &mut [f32]) {
+        let rows = hidden.len() / self.d_hidden;
+        let mut tile = [[0.0; STRIP]; TILE];
+        for (strip, numbers) in strips.chunks_exact(self.padded()).enumerate() {
+            let columns = strip * STRIP..((strip + 1) * STRIP).min(self.d_hidden);
+            for (start, count) in pieces(rows, most_rows::<S>()) {
+                let tile = &mut tile[..count];
+                product::<S>(Left { lines: &gates[start..], block: rows }, numbers, Start::Zero, tile);
+                for (row, numbers) in (start..).zip(tile) {
+                    for (sum, number) in
+                        hidden[row * self.d_hidden..][columns.clone()].iter_mut().zip(numbers)
+                    {
+                        *sum += *number;
+                    }
+                }
+            }
+        }
+    }
+
+    /// `[steps, B, width]` of the parts `[steps, rows, width]` of all jobs.
+    pub(crate) fn joined<'a>(self, parts: impl Iterator<Item = &'a [f32]> + Clone, steps: usize) -> Vec<f32> {
+        filled(parts.clone().map(<[f32]>::len).sum(), |mut memory| {
+            for step in 0..steps {
+                for part in parts.clone() {
+                    let length = part.len() / steps;
+                    let place;
+                    (place, memory) = memory.split_at(length);
+                    place.copied(&part[step * length..][..length]);
+                }
+            }
+        })
+    }
+
+    /// The gradient of the weight, from the first state `[B, D]`, the states after each step `[T, B, D]` (and what may come
+    /// after them), and the gradients of what the states contributed to the gates, `[T B, G D]`.
+    pub(crate) fn weight_gradient(
+        self,
+        hidden: &FlexTensor,
+        states: &FlexTensor,
+        gates: FlexTensor,
+    ) -> FlexTensor {
+        let Self { steps, batch, d_hidden, .. } = self;
+        let before = [values(hidden), &values(states)[..(steps - 1) * batch * d_hidden]].concat();
+        Flex::float_matmul(Flex::float_transpose(tensor(before, [steps * batch, d_hidden])), gates)
+    }
+}
+
+/// A tensor of `numbers`.
+pub(crate) fn tensor(numbers: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(numbers, shape.into()))
+}
+
+/// Rows of `width` numbers as blocks of `N`: in each the numbers of one row after those of the row before, and zeros at the
+/// end of a row.
+pub(crate) fn blocks<const N: usize>(numbers: &[f32], width: usize) -> Vec<[f32; N]> {
+    let rows = numbers.len() / width;
+    let mut blocks = vec![[0.0; N]; width.div_ceil(N) * rows];
+    for (row, numbers) in numbers.chunks_exact(width).enumerate() {
+        for (block, numbers) in numbers.chunks(N).enumerate() {
+            blocks[block * rows + row][..numbers.len()].copy_from_slice(numbers);
+        }
+    }
+    blocks
+}
+
+/// The way back.
+pub(crate) fn from_blocks<const N: usize>(blocks: &[[f32; N]], width: usize, numbers: &mut [f32]) {
+    let rows = numbers.len() / width;
+    for (row, numbers) in numbers.chunks_exact_mut(width).enumerate() {
+        for (block, numbers) in numbers.chunks_mut(N).enumerate() {
+            numbers.copy_from_slice(&blocks[block * rows + row][..numbers.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{blocks, from_blocks};
+
+    #[test]
+    fn blocks_and_back() {
+        for width in [1, 7, 8, 9, 31] {
+            let numbers: Vec<f32> = (1..=3 * width).map(|number| number as f32).collect();
+            let blocks = blocks::<8>(&numbers, width);
+            assert_eq!(blocks.len(), 3 * width.div_ceil(8));
+            assert_eq!(blocks[1][0], numbers[width]);
+            let mut back = vec![0.0; numbers.len()];
+            from_blocks(&blocks, width, &mut back);
+            assert_eq!(back, numbers);
+        }
+    }
+}
