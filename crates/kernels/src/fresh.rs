@@ -40,6 +40,11 @@ impl<'a> Fresh<'a> {
         self.memory.is_empty()
     }
 
+    /// Numbers before the first that starts a cache line.
+    pub(crate) fn to_cache_line(&self) -> usize {
+        self.memory.as_ptr().align_offset(64)
+    }
+
     /// The first `len` numbers, and the others.
     pub(crate) fn split_at(self, len: usize) -> (Self, Self) {
         let (first, rest) = self.memory.split_at_mut(len);

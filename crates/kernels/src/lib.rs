@@ -36,6 +36,8 @@ mod linear;
 mod lines;
 mod lstm;
 #[cfg(feature = "flex")]
+mod matrix;
+#[cfg(feature = "flex")]
 mod memory;
 #[cfg(feature = "flex")]
 mod narrow;

@@ -1,5 +1,6 @@
-//! The product of vectors and a matrix, with the matrix kept in the order in which it is read.
+//! The product of vectors and a matrix.
 
+mod extension;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
@@ -9,12 +10,13 @@ mod strips;
 #[cfg(test)]
 mod tests;
 
+use burn::backend::Dispatch;
 use burn::tensor::{Tensor, module};
 
+use crate::device::is_accelerated;
+use extension::LinearOps;
 #[cfg(feature = "flex")]
-use crate::device::is_plain;
-#[cfg(feature = "flex")]
-pub(crate) use strips::Strips;
+pub(crate) use strips::PreparedWeight;
 
 /// `x W + b` over the last dimension, the same as burn's.
 ///
@@ -29,16 +31,10 @@ pub(crate) use strips::Strips;
 /// # Panics
 /// If shapes don't fit.
 pub fn linear<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
-    #[cfg(feature = "flex")]
-    if is_plain(&input)
-        && is_plain(&weight)
-        && input.dims()[D - 1] == weight.dims()[0]
-        && bias.iter().all(|bias| is_plain(bias) && bias.dims() == [weight.dims()[1]])
-        && let Some(output) = flex::prepared(&input, &weight, bias.as_ref(), Orientation::InputsByOutputs)
-    {
-        return output;
+    match fast(&input, &weight, bias.as_ref(), Order::Rows) {
+        Some(output) => output,
+        None => module::linear(input, weight, bias),
     }
-    module::linear(input, weight, bias)
 }
 
 /// The product of each vector with every row of `weight`: [`linear`] with the transpose.
@@ -51,23 +47,43 @@ pub fn linear<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Option<
 /// # Panics
 /// If shapes don't fit.
 pub fn linear_transposed(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-    #[cfg(feature = "flex")]
-    if is_plain(&input)
-        && is_plain(&weight)
-        && input.dims()[1] == weight.dims()[1]
-        && let Some(output) = flex::prepared(&input, &weight, None, Orientation::OutputsByInputs)
-    {
-        return output;
+    match fast(&input, &weight, None, Order::Columns) {
+        Some(output) => output,
+        None => input.matmul(weight.transpose()),
     }
-    input.matmul(weight.transpose())
 }
 
-/// How a matrix lies in memory.
-#[cfg(feature = "flex")]
+/// What lies side by side in a matrix's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Orientation {
-    /// `[d_input, d_output]`.
-    InputsByOutputs,
-    /// `[d_output, d_input]`.
-    OutputsByInputs,
+pub(crate) enum Order {
+    /// The numbers of a row.
+    Rows,
+    /// The numbers of a column.
+    Columns,
+}
+
+/// The product on flex, if all is there and fits.
+fn fast<const D: usize>(
+    input: &Tensor<D>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    order: Order,
+) -> Option<Tensor<D>> {
+    let [rows, columns] = weight.dims();
+    let [d_input, d_output] = match order {
+        Order::Rows => [rows, columns],
+        Order::Columns => [columns, rows],
+    };
+    let fits = is_accelerated(input)
+        && is_accelerated(weight)
+        && input.dims()[D - 1] == d_input
+        && bias.iter().all(|bias| is_accelerated(bias) && bias.dims() == [d_output])
+        && input.shape().num_elements() * d_output > 0;
+    fits.then(|| {
+        let (input, weight) = (input.clone().into_dispatch(), weight.clone().into_dispatch());
+        Tensor::from_dispatch(match bias {
+            Some(bias) => Dispatch::biased_product(input, weight, bias.clone().into_dispatch(), order),
+            None => Dispatch::product(input, weight, order),
+        })
+    })
 }

@@ -176,6 +176,22 @@ pub(crate) fn for_each<P: IndexedParallelIterator>(pieces: P, work: impl Fn(P::I
     }
 }
 
+/// Multiplications, 16 at a time, that take one thread as long as a handover.
+const HANDOVER: usize = 1 << 19;
+
+/// As [`for_each`], for pieces of which each takes a number of multiplications: on this thread alone where all are few.
+pub(crate) fn for_each_of<P: IndexedParallelIterator>(
+    multiplications: usize,
+    pieces: P,
+    work: impl Fn(P::Item) + Send + Sync,
+) {
+    if pieces.len() * multiplications > HANDOVER {
+        for_each(pieces, work);
+    } else {
+        pieces.with_producer(Here(work));
+    }
+}
+
 /// Works on the calling thread.
 struct Here<F>(F);
 

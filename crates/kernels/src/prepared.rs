@@ -157,7 +157,7 @@ mod flex {
 
     use super::Precision;
     use crate::device::{is_plain, to_flex};
-    use crate::linear::Strips;
+    use crate::linear;
     use crate::memory::FlexTensor;
     use crate::vector::Line;
 
@@ -167,7 +167,7 @@ mod flex {
         /// Of each group, for [products of matrices](crate::convolution).
         pub(crate) packed_rows: Kept<PackedRows>,
         /// For [linear layers](crate::linear()).
-        pub(crate) strips: Kept<Strips>,
+        pub(crate) strips: Kept<linear::PreparedWeight>,
         pub(crate) precision: Precision,
     }
 

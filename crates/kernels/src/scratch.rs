@@ -7,7 +7,7 @@ thread_local! {
 }
 
 /// A cache line, in numbers.
-const ALIGNMENT: usize = 64 / size_of::<f32>();
+pub(crate) const ALIGNMENT: usize = 64 / size_of::<f32>();
 
 /// What a thread keeps at most, in numbers: 64 MB. Anything larger is given back at once.
 const KEPT: usize = 16 << 20;

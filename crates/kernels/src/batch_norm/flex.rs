@@ -8,7 +8,9 @@ use rayon::prelude::*;
 use super::extension::{BatchNormGradient, BatchNormOps};
 use crate::fresh::{Fresh, filled};
 use crate::lanes::{sum, two_sums};
-use crate::memory::{CHUNK, Channels, channels, contiguous, for_each, like, rework, rework_channels, values};
+use crate::memory::{
+    CHUNK, Channels, channels, contiguous, for_each, like, rework_channels, unshared, values,
+};
 
 impl BatchNormOps for Flex {
     fn normalize_batch(
@@ -42,13 +44,31 @@ impl BatchNormOps for Flex {
     ) -> FloatTensor<Self> {
         let [scale, shift] = [scale, shift].map(contiguous);
         let (scales, shifts) = (values(&scale), values(&shift));
+        let mut input = contiguous(input);
         let Channels { count, length } = channels(&input);
-        let (elements, at_a_time) = (input.layout().num_elements(), (CHUNK / length.max(1)).max(1));
-        let pieces = (0..elements.div_ceil(at_a_time * length.max(1))).into_par_iter();
-        rework(input, at_a_time * length, pieces, |pieces, index| {
-            let first = index * at_a_time % count;
-            AutoArch::new().dispatch(Scale { pieces, length, scales, shifts, first });
-        })
+        let planes = (CHUNK / length.max(1)).max(1);
+        let first = |index: usize| index * planes % count;
+        let len = (planes * length).max(1);
+        if let Some(values) = unshared(&mut input) {
+            for_each(values.par_chunks_mut(len).enumerate(), |(index, pieces)| {
+                AutoArch::new().dispatch(Scale {
+                    planes: pieces,
+                    length,
+                    scales,
+                    shifts,
+                    first: first(index),
+                });
+            });
+            return input;
+        }
+        let output = filled(input.layout().num_elements(), |output| {
+            let pieces = output.par_chunks(len).zip(values(&input).par_chunks(len)).enumerate();
+            for_each(pieces, |(index, (output, input))| {
+                let first = first(index);
+                AutoArch::new().dispatch(Scaled { input, output, length, scales, shifts, first });
+            });
+        });
+        like(&input, output)
     }
 }
 
@@ -191,9 +211,9 @@ impl WithSimd for NormalizeGradient<'_, '_> {
     }
 }
 
-/// Scales and shifts pieces of `length`, which are those of the channels from `first` on, again and again.
+/// Scales and shifts planes of `length`, which are those of the channels from `first` on, again and again.
 struct Scale<'a> {
-    pieces: &'a mut [f32],
+    planes: &'a mut [f32],
     length: usize,
     scales: &'a [f32],
     shifts: &'a [f32],
@@ -206,15 +226,36 @@ impl WithSimd for Scale<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let mut channel = self.first;
-        for piece in self.pieces.chunks_exact_mut(self.length) {
+        for plane in self.planes.chunks_exact_mut(self.length) {
             let (scale, shift) = (self.scales[channel], self.shifts[channel]);
-            for x in piece {
+            for x in plane {
                 *x = x.mul_add(scale, shift);
             }
-            channel += 1;
-            if channel == self.scales.len() {
-                channel = 0;
-            }
+            channel = (channel + 1) % self.scales.len();
+        }
+    }
+}
+
+/// The same into other memory.
+struct Scaled<'a> {
+    input: &'a [f32],
+    output: Fresh<'a>,
+    length: usize,
+    scales: &'a [f32],
+    shifts: &'a [f32],
+    first: usize,
+}
+
+impl WithSimd for Scaled<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let mut channel = self.first;
+        for (input, output) in self.input.chunks_exact(self.length).zip(self.output.chunks(self.length)) {
+            let (scale, shift) = (self.scales[channel], self.shifts[channel]);
+            output.map(input, |x| x.mul_add(scale, shift));
+            channel = (channel + 1) % self.scales.len();
         }
     }
 }

@@ -1,22 +1,26 @@
-//! Products with prepared matrices on flex.
+//! Linear layers on flex: products of vectors and a matrix that is [prepared](crate::Prepared), or else brought into the same order for this one
+//! product.
 //!
 //! Few vectors: each thread reads some strips, which is the way of all memory that the product takes. Many: each thread takes some
 //! vectors through all strips, which it finds in the caches.
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, tensor::FloatTensor};
+use burn::tensor::TensorData;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::Order;
+use super::extension::{LinearGradient, LinearOps};
 use super::packed::Packed;
-use super::strips::{Numbers, decode};
-use super::{Orientation, Strips};
-use crate::device::{from_flex, to_flex};
+use super::strips::{Numbers, PreparedWeight, Strips, decode};
 use crate::fresh::{Fresh, filled};
-use crate::memory::{FlexTensor, contiguous, values};
+use crate::matrix::Matrix;
+use crate::memory::{FlexTensor, contiguous, for_each, for_each_of, own, rows, values};
 use crate::narrow::Instructions;
-use crate::prepared::forms;
+use crate::prepared::{Precision, forms};
 use crate::product::{STRIP, StripRow, TILE, pieces};
 use crate::quantize::GROUP;
 use crate::scratch::with_scratch;
@@ -29,41 +33,159 @@ const STRIPS: usize = 8;
 /// Rows of a strip whose products are summed in one go, so that they stay in the first-level cache for the second tile.
 pub(super) const SLICE: usize = 192;
 
-/// The product with a prepared matrix, or nothing if it isn't prepared.
-pub(super) fn prepared<const D: usize>(
-    input: &Tensor<D>,
-    weight: &Tensor<2>,
-    bias: Option<&Tensor<1>>,
-    orientation: Orientation,
-) -> Option<Tensor<D>> {
-    let weight = to_flex(weight.clone());
-    let forms = forms(&weight)?;
-    let [rows, columns] = [weight.layout().shape()[0], weight.layout().shape()[1]];
-    let [d_input, d_output] = match orientation {
-        Orientation::InputsByOutputs => [rows, columns],
-        Orientation::OutputsByInputs => [columns, rows],
-    };
-    if d_input == 0 || d_output == 0 {
-        return None;
+/// Vectors that make it worth while to bring a matrix that isn't prepared into the order in which it is read.
+const MANY: usize = 16;
+/// Columns that a thread adds up at a time.
+const COLUMNS: usize = 256;
+/// Numbers that go into a partial sum of a column.
+const SUMMED: usize = 64;
+
+impl LinearOps for Flex {
+    fn product(input: FloatTensor<Self>, weight: FloatTensor<Self>, order: Order) -> FloatTensor<Self> {
+        forward(input, weight, None, order)
     }
-    let make = || {
-        let size = [d_input, d_output];
-        Strips::new(values(&weight), size, orientation, forms.precision, Instructions::detected())
-    };
-    let strips = forms.strips.get_or_make(make);
-    if (strips.d_input, strips.d_output, strips.orientation) != (d_input, d_output, orientation) {
-        return None;
+
+    fn biased_product(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        order: Order,
+    ) -> FloatTensor<Self> {
+        forward(input, weight, Some(contiguous(bias)), order)
     }
-    let mut shape = input.dims();
-    shape[D - 1] = d_output;
-    let input = contiguous(to_flex(input.clone()));
-    let bias = bias.map(|bias| contiguous(to_flex(bias.clone())));
-    let output = multiply(values(&input), strips, bias.as_ref().map(values));
-    Some(from_flex(FlexTensor::from_data(TensorData::new(output, shape))))
 }
 
-fn multiply(input: &[f32], strips: &Strips, bias: Option<&[f32]>) -> Vec<f32> {
-    let vectors = input.len() / strips.d_input;
+impl LinearGradient for Flex {
+    fn product_input_gradient(
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        order: Order,
+    ) -> FloatTensor<Self> {
+        let (weight, gradient) = (contiguous(weight), contiguous(gradient));
+        let transposed = match order {
+            Order::Rows => Order::Columns,
+            Order::Columns => Order::Rows,
+        };
+        of_vectors(gradient, &weight, None, transposed)
+    }
+
+    fn product_weight_gradient(
+        input: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        order: Order,
+    ) -> FloatTensor<Self> {
+        let (input, gradient) = (contiguous(input), contiguous(gradient));
+        // Both have a row for each vector, and the sum goes over the vectors.
+        let (left, right) = match order {
+            Order::Rows => (&input, &gradient),
+            Order::Columns => (&gradient, &input),
+        };
+        let ([vectors, rows], [_, columns]) = (size(left), size(right));
+        let left = Matrix::new(values(left), [rows, vectors], Order::Columns);
+        let output =
+            multiply(left, &strips(Matrix::new(values(right), [vectors, columns], Order::Rows)), None);
+        FlexTensor::from_data(TensorData::new(output, [rows, columns]))
+    }
+
+    fn product_bias_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        let gradient = contiguous(gradient);
+        let [_, columns] = size(&gradient);
+        let vectors = values(&gradient);
+        let mut sums = vec![0.0; columns];
+        for_each(sums.par_chunks_mut(COLUMNS).enumerate(), |(part, sums)| {
+            let mut parts = [0.0; COLUMNS];
+            let parts = &mut parts[..sums.len()];
+            // Sums of sums, whose error grows more slowly.
+            for vectors in vectors.chunks(SUMMED * columns) {
+                parts.fill(0.0);
+                for vector in vectors.chunks_exact(columns) {
+                    for (part, number) in parts.iter_mut().zip(&vector[part * COLUMNS..]) {
+                        *part += number;
+                    }
+                }
+                for (sum, part) in sums.iter_mut().zip(&*parts) {
+                    *sum += part;
+                }
+            }
+        });
+        FlexTensor::from_data(TensorData::new(sums, [columns]))
+    }
+}
+
+fn forward(input: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, order: Order) -> FlexTensor {
+    let input = contiguous(input);
+    let bias = bias.as_ref().map(values);
+    if let Some(forms) = forms(&weight) {
+        let matrix = matrix(&weight, order);
+        let make = || PreparedWeight {
+            order,
+            strips: Strips::new(matrix, forms.precision, Instructions::detected()),
+        };
+        let prepared = forms.strips.get_or_make(make);
+        // The same weight could also be seen as one of another size.
+        let size = (prepared.order, prepared.strips.d_input, prepared.strips.d_output);
+        if size == (order, matrix.rows, matrix.columns) {
+            return multiplied(input, &prepared.strips, bias);
+        }
+    }
+    of_vectors(input, &contiguous(weight), bias, order)
+}
+
+/// The product with a matrix that isn't prepared.
+fn of_vectors(input: FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>, order: Order) -> FlexTensor {
+    let matrix = matrix(weight, order);
+    let [vectors, _] = size(&input);
+    if vectors >= MANY {
+        return multiplied(input, &strips(matrix), bias);
+    }
+    let mut shape = input.layout().shape().to_vec();
+    *shape.last_mut().expect("callers check the rank") = matrix.columns;
+    let weight = match order {
+        Order::Rows => weight.clone(),
+        Order::Columns => Flex::float_transpose(weight.clone()),
+    };
+    let input = Flex::float_reshape(input, [vectors, matrix.rows].into());
+    let mut output = contiguous(Flex::float_matmul(input, weight));
+    if let Some(bias) = bias {
+        for vector in own(&mut output).chunks_exact_mut(bias.len().max(1)) {
+            for (number, bias) in vector.iter_mut().zip(bias) {
+                *number += bias;
+            }
+        }
+    }
+    Flex::float_reshape(output, shape.into())
+}
+
+/// A weight as a matrix that has a row for each input.
+fn matrix(weight: &FlexTensor, order: Order) -> Matrix<'_> {
+    let [rows, columns] = size(weight);
+    let size = match order {
+        Order::Rows => [rows, columns],
+        Order::Columns => [columns, rows],
+    };
+    Matrix::new(values(weight), size, order)
+}
+
+/// Vectors, and numbers of each.
+fn size(tensor: &FlexTensor) -> [usize; 2] {
+    let rows = rows(tensor);
+    [rows.count, rows.width]
+}
+
+fn strips(matrix: Matrix<'_>) -> Strips {
+    Strips::new(matrix, Precision::F32, Instructions::detected())
+}
+
+fn multiplied(input: FlexTensor, strips: &Strips, bias: Option<&[f32]>) -> FlexTensor {
+    let output = multiply(Matrix::new(values(&input), size(&input), Order::Rows), strips, bias);
+    let mut shape = input.layout().shape().clone();
+    let last = shape.num_dims() - 1;
+    shape[last] = strips.d_output;
+    FlexTensor::from_data(TensorData::new(output, shape))
+}
+
+fn multiply(input: Matrix<'_>, strips: &Strips, bias: Option<&[f32]>) -> Vec<f32> {
+    let vectors = input.rows;
     let all = 0..strips.d_output.div_ceil(STRIP);
     filled(vectors * strips.d_output, |output| {
         if output.is_empty() {
@@ -81,16 +203,18 @@ fn multiply(input: &[f32], strips: &Strips, bias: Option<&[f32]>) -> Vec<f32> {
                 }
                 row.zeroed();
             }
-            let packed = Packed::new(strips, input);
-            parts.into_par_iter().enumerate().for_each(|(part, rows)| {
+            let packed = Packed::new(strips, input, 0..vectors);
+            let multiplications = vectors * strips.d_input * STRIPS * STRIP;
+            for_each_of(multiplications, parts.into_par_iter().enumerate(), |(part, rows)| {
                 let range = part * STRIPS..((part + 1) * STRIPS).min(all.end);
                 run(strips, range, &packed, rows, bias);
             });
         } else {
             let count = vectors.div_ceil(vectors.div_ceil(VECTORS));
-            let parts = output.par_chunks(count * strips.d_output);
-            parts.zip(input.par_chunks(count * strips.d_input)).for_each(|(output, input)| {
-                let packed = Packed::new(strips, input);
+            let multiplications = count * strips.d_input * strips.d_output;
+            let parts = output.par_chunks(count * strips.d_output).enumerate();
+            for_each_of(multiplications, parts, |(part, output)| {
+                let packed = Packed::new(strips, input, part * count..((part + 1) * count).min(vectors));
                 run(strips, all.clone(), &packed, output.chunks(strips.d_output).collect(), bias);
             });
         }
@@ -183,7 +307,7 @@ impl WithSimd for Multiply<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Instructions, Orientation, Strips, multiply};
+    use super::{Instructions, Matrix, Order, Strips, multiply};
     use crate::Precision;
     use crate::quantize::{round_columns, round_to_bf16};
 
@@ -205,9 +329,9 @@ mod tests {
                 Precision::Q8 => round_columns(&mut weight, d_output),
                 _ => round_to_bf16(&mut weight, d_output),
             }
-            let size = [d_input, d_output];
-            let strips = Strips::new(&weight, size, Orientation::InputsByOutputs, precision, instructions);
-            let output = multiply(&input, &strips, None);
+            let matrix = Matrix::new(&weight, [d_input, d_output], Order::Rows);
+            let strips = Strips::new(matrix, precision, instructions);
+            let output = multiply(Matrix::new(&input, [vectors, d_input], Order::Rows), &strips, None);
             for (vector, output) in input.chunks(d_input).zip(output.chunks(d_output)) {
                 for (column, output) in output.iter().enumerate() {
                     let products = vector.iter().zip(weight[column..].iter().step_by(d_output));

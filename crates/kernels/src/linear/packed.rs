@@ -1,9 +1,12 @@
 //! Vectors as the left factor of products with [strips](super::Strips): blocks of 16 words of inputs, vector after vector in each.
 
+use std::ops::Range;
+
 use macerator::{AutoArch, Simd, WithSimd};
 
 use super::flex::SLICE;
 use super::strips::{Numbers, Strips};
+use crate::matrix::{Matrix, padded};
 use crate::narrow::{PAIR, Pairs, QUAD, Quads, WordLine, pack_pairs, pack_quads};
 use crate::product::{Left, Start, StripRow, most_rows, pieces, product};
 use crate::vector::{LINE, Line};
@@ -22,9 +25,9 @@ enum Lines {
 }
 
 impl Packed {
-    /// Vectors as these strips want them.
-    pub(super) fn new(strips: &Strips, input: &[f32]) -> Self {
-        AutoArch::new().dispatch(Pack { strips, input })
+    /// Some vectors, which are the rows of `input`, as these strips want them.
+    pub(super) fn new(strips: &Strips, input: Matrix<'_>, vectors: Range<usize>) -> Self {
+        AutoArch::new().dispatch(Pack { strips, input, vectors })
     }
 
     /// Adds the products with a slice of a strip to those of the slices before it.
@@ -59,7 +62,8 @@ impl Packed {
 
 struct Pack<'a> {
     strips: &'a Strips,
-    input: &'a [f32],
+    input: Matrix<'a>,
+    vectors: Range<usize>,
 }
 
 impl WithSimd for Pack<'_> {
@@ -67,24 +71,20 @@ impl WithSimd for Pack<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) -> Packed {
-        let Self { strips, input } = self;
-        let vectors = input.len() / strips.d_input;
+        let Self { strips, input, vectors: range } = self;
+        let vectors = range.len();
         let places = |inputs: usize| strips.d_input.div_ceil(inputs) * vectors;
         // Loops, because closures in them would get no vector instructions.
         let numbers = match &strips.numbers {
             Numbers::Floats(_) | Numbers::Codes(..) => {
                 let mut lines = vec![[0.0; LINE]; places(LINE)];
-                for (index, vector) in input.chunks_exact(strips.d_input).enumerate() {
-                    for (block, numbers) in vector.chunks(LINE).enumerate() {
-                        lines[block * vectors + index] = padded(numbers);
-                    }
-                }
+                input.pack_left::<S>(range.start, &mut lines);
                 Lines::Floats(lines)
             }
             Numbers::Pairs(..) => {
                 let mut words = vec![[0; LINE]; places(PAIR * LINE)];
-                for (index, vector) in input.chunks_exact(strips.d_input).enumerate() {
-                    for (block, numbers) in vector.chunks(PAIR * LINE).enumerate() {
+                for (index, vector) in range.enumerate() {
+                    for (block, numbers) in input.row(vector).chunks(PAIR * LINE).enumerate() {
                         words[block * vectors + index] = pack_pairs(&padded(numbers));
                     }
                 }
@@ -94,8 +94,8 @@ impl WithSimd for Pack<'_> {
                 let places = places(QUAD * LINE);
                 let mut words = vec![[0; LINE]; places];
                 let (mut scales, mut offsets) = (vec![0.0; places], vec![0; places]);
-                for (index, vector) in input.chunks_exact(strips.d_input).enumerate() {
-                    for (block, numbers) in vector.chunks(QUAD * LINE).enumerate() {
+                for (index, vector) in range.enumerate() {
+                    for (block, numbers) in input.row(vector).chunks(QUAD * LINE).enumerate() {
                         let at = block * vectors + index;
                         (words[at], scales[at], offsets[at]) = pack_quads(&padded(numbers));
                     }
@@ -104,18 +104,5 @@ impl WithSimd for Pack<'_> {
             }
         };
         Packed { vectors, numbers }
-    }
-}
-
-/// With zeros beyond the last.
-#[inline(always)]
-fn padded<const N: usize>(numbers: &[f32]) -> [f32; N] {
-    match numbers.first_chunk() {
-        Some(whole) => *whole,
-        None => {
-            let mut padded = [0.0; N];
-            padded[..numbers.len()].copy_from_slice(numbers);
-            padded
-        }
     }
 }

@@ -3,22 +3,33 @@
 use std::marker::PhantomData;
 
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
-use macerator::Simd;
+use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Orientation;
+use crate::fresh::filled;
+use crate::linear::Order;
+use crate::matrix::Matrix;
+use crate::memory::for_each_of;
 use crate::narrow::{Bf16Dot, ByteDot, Instructions, PAIR, QUAD, WordRow, pair, quad};
 use crate::prepared::Precision;
 use crate::product::{STRIP, StripRow};
 use crate::quantize::{GROUP, code, larger, scale_of};
+use crate::scratch::{ALIGNMENT, with_scratch};
 use crate::vector::{lanes, load, store};
 
-/// A matrix, prepared.
+/// A weight, prepared.
+#[derive(Debug)]
+pub(crate) struct PreparedWeight {
+    /// Of the weight.
+    pub(crate) order: Order,
+    pub(crate) strips: Strips,
+}
+
+/// A matrix, as products want it.
 #[derive(Debug)]
 pub(crate) struct Strips {
     pub(crate) d_input: usize,
     pub(crate) d_output: usize,
-    pub(crate) orientation: Orientation,
     pub(crate) numbers: Numbers,
 }
 
@@ -37,7 +48,7 @@ pub(crate) enum Numbers {
 /// As many rows for each strip, one strip after the other.
 #[derive(Debug)]
 pub(crate) struct Rows<R> {
-    memory: Vec<u32>,
+    memory: Vec<f32>,
     /// Where a cache line starts.
     start: usize,
     /// Rows of a strip.
@@ -47,14 +58,24 @@ pub(crate) struct Rows<R> {
 
 impl<R: Pod + Send> Rows<R> {
     /// 32 bits in a row.
-    const LEN: usize = size_of::<R>() / size_of::<u32>();
+    const LEN: usize = size_of::<R>() / size_of::<f32>();
 
     /// `fill` gets the number of a strip, and its rows.
     fn new(strips: usize, count: usize, fill: impl Fn(usize, &mut [R]) + Send + Sync) -> Self {
-        let mut memory = vec![0; strips * count * Self::LEN + 64 / size_of::<u32>()];
-        let start = memory.as_ptr().align_offset(64).min(64 / size_of::<u32>());
-        let rows = cast_slice_mut(&mut memory[start..][..strips * count * Self::LEN]);
-        rows.par_chunks_mut(count).enumerate().for_each(|(strip, rows)| fill(strip, rows));
+        let len = strips * count * Self::LEN;
+        let mut start = 0;
+        let memory = filled(len + ALIGNMENT, |memory| {
+            start = memory.to_cache_line().min(ALIGNMENT);
+            let (before, rest) = memory.split_at(start);
+            let (rows, after) = rest.split_at(len);
+            before.zeroed();
+            after.zeroed();
+            let strips = rows.par_chunks((count * Self::LEN).max(1)).enumerate();
+            // Moving a number takes about as long as 16 multiplications.
+            for_each_of(16 * count * Self::LEN, strips, |(strip, rows)| {
+                fill(strip, cast_slice_mut(rows.zeroed()));
+            });
+        });
         Self { memory, start, count, _row: PhantomData }
     }
 
@@ -65,66 +86,99 @@ impl<R: Pod + Send> Rows<R> {
 }
 
 impl Strips {
-    /// # Panics
-    /// If `weight` has another length than the sizes say, or there are no inputs.
-    pub(crate) fn new(
-        weight: &[f32],
-        [d_input, d_output]: [usize; 2],
-        orientation: Orientation,
-        precision: Precision,
-        instructions: Instructions,
-    ) -> Self {
-        assert_eq!(weight.len(), d_input * d_output);
-        let source = Source { weight, d_input, d_output, orientation };
+    /// Of a matrix that has a row for each input.
+    pub(crate) fn new(matrix: Matrix<'_>, precision: Precision, instructions: Instructions) -> Self {
+        let (d_input, d_output) = (matrix.rows, matrix.columns);
         let strips = d_output.div_ceil(STRIP);
         let numbers = match precision {
             Precision::Bf16 if let Some(dot) = instructions.pairs => {
                 let rows = Rows::new(strips, d_input.div_ceil(PAIR), |strip, rows: &mut [WordRow]| {
-                    for (index, row) in rows.iter_mut().enumerate() {
-                        let [first, second] = [0, 1].map(|input| source.row(strip, PAIR * index + input));
-                        *row = std::array::from_fn(|output| pair(first[output], second[output]));
-                    }
+                    with_floats(matrix, strip, |floats| {
+                        for (row, [first, second]) in rows.iter_mut().zip(floats.as_chunks::<PAIR>().0) {
+                            *row = std::array::from_fn(|output| pair(first[output], second[output]));
+                        }
+                    });
                 });
                 Numbers::Pairs(dot, rows)
             }
             Precision::F32 | Precision::Bf16 => {
                 Numbers::Floats(Rows::new(strips, d_input, |strip, rows: &mut [StripRow]| {
-                    for (input, row) in rows.iter_mut().enumerate() {
-                        *row = source.row(strip, input);
-                    }
+                    AutoArch::new().dispatch(PackStrip { matrix, strip, rows });
                 }))
             }
             Precision::Q8 => {
                 let scales = Rows::new(strips, d_input.div_ceil(GROUP), |strip, rows: &mut [StripRow]| {
-                    for (group, row) in rows.iter_mut().enumerate() {
-                        *row = source.scales(strip, group);
-                    }
+                    with_floats(matrix, strip, |floats| {
+                        for (row, group) in rows.iter_mut().zip(floats.chunks(GROUP)) {
+                            for numbers in group {
+                                *row = std::array::from_fn(|output| larger(row[output], numbers[output]));
+                            }
+                            *row = row.map(scale_of);
+                        }
+                    });
                 });
-                let codes = |strip, input| source.codes(strip, input, &scales.strip(strip)[input / GROUP]);
+                let codes = |strip: usize, input: usize, numbers: &StripRow| -> [i8; STRIP] {
+                    let scales = &scales.strip(strip)[input / GROUP];
+                    std::array::from_fn(|output| code(numbers[output], scales[output]))
+                };
                 match instructions.quads {
                     Some(dot) => {
                         let rows =
                             Rows::new(strips, d_input.div_ceil(QUAD), |strip, rows: &mut [WordRow]| {
-                                for (index, row) in rows.iter_mut().enumerate() {
-                                    let inputs = [0, 1, 2, 3].map(|input| codes(strip, QUAD * index + input));
-                                    *row =
-                                        std::array::from_fn(|output| quad(inputs.map(|codes| codes[output])));
-                                }
+                                with_floats(matrix, strip, |floats| {
+                                    let quads = floats.as_chunks::<QUAD>().0;
+                                    for (index, (row, numbers)) in rows.iter_mut().zip(quads).enumerate() {
+                                        let inputs = numbers.each_ref();
+                                        let inputs =
+                                            inputs.map(|numbers| codes(strip, QUAD * index, numbers));
+                                        *row = std::array::from_fn(|output| {
+                                            quad(inputs.map(|codes| codes[output]))
+                                        });
+                                    }
+                                });
                             });
                         Numbers::Quads(dot, rows, scales)
                     }
                     None => {
                         let rows = Rows::new(strips, d_input, |strip, rows: &mut [[i8; STRIP]]| {
-                            for (input, row) in rows.iter_mut().enumerate() {
-                                *row = codes(strip, input);
-                            }
+                            with_floats(matrix, strip, |floats| {
+                                for (input, (row, numbers)) in rows.iter_mut().zip(floats).enumerate() {
+                                    *row = codes(strip, input, numbers);
+                                }
+                            });
                         });
                         Numbers::Codes(rows, scales)
                     }
                 }
             }
         };
-        Self { d_input, d_output, orientation, numbers }
+        Self { d_input, d_output, numbers }
+    }
+}
+
+/// Runs `f` with a strip in floats, and zeros beyond the last input up to a whole word.
+fn with_floats<R>(matrix: Matrix<'_>, strip: usize, f: impl FnOnce(&[StripRow]) -> R) -> R {
+    with_scratch(matrix.rows.next_multiple_of(QUAD) * STRIP, |scratch| {
+        let rows = scratch.as_chunks_mut::<STRIP>().0;
+        let (numbers, beyond) = rows.split_at_mut(matrix.rows);
+        AutoArch::new().dispatch(PackStrip { matrix, strip, rows: numbers });
+        beyond.fill([0.0; STRIP]);
+        f(rows)
+    })
+}
+
+struct PackStrip<'a> {
+    matrix: Matrix<'a>,
+    strip: usize,
+    rows: &'a mut [StripRow],
+}
+
+impl WithSimd for PackStrip<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        self.matrix.pack_strip::<S>(self.strip, self.rows);
     }
 }
 
@@ -174,51 +228,5 @@ fn decode_with(simd: pulp::x86::V4, codes: &[[i8; STRIP]], scales: &StripRow, ro
         let low = avx._mm512_cvtepi32_ps(avx._mm512_cvtepi8_epi32(low));
         let high = avx._mm512_cvtepi32_ps(avx._mm512_cvtepi8_epi32(high));
         *row = bytemuck::cast([avx._mm512_mul_ps(low, scales[0]), avx._mm512_mul_ps(high, scales[1])]);
-    }
-}
-
-/// Where strips come from.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    weight: &'a [f32],
-    d_input: usize,
-    d_output: usize,
-    orientation: Orientation,
-}
-
-impl Source<'_> {
-    fn at(&self, input: usize, output: usize) -> f32 {
-        match self.orientation {
-            Orientation::InputsByOutputs => self.weight[input * self.d_output + output],
-            Orientation::OutputsByInputs => self.weight[output * self.d_input + input],
-        }
-    }
-
-    /// An input's numbers, zeros beyond the last output and the last input.
-    fn row(&self, strip: usize, input: usize) -> StripRow {
-        let mut row = [0.0; STRIP];
-        if input < self.d_input {
-            for (output, number) in (strip * STRIP..self.d_output).zip(&mut row) {
-                *number = self.at(input, output);
-            }
-        }
-        row
-    }
-
-    /// Of a group of inputs.
-    fn scales(&self, strip: usize, group: usize) -> StripRow {
-        let mut largest = [0.0; STRIP];
-        for input in group * GROUP..((group + 1) * GROUP).min(self.d_input) {
-            for (largest, number) in largest.iter_mut().zip(self.row(strip, input)) {
-                *largest = larger(*largest, number);
-            }
-        }
-        largest.map(scale_of)
-    }
-
-    /// An input's numbers as codes.
-    fn codes(&self, strip: usize, input: usize, scales: &StripRow) -> [i8; STRIP] {
-        let row = self.row(strip, input);
-        std::array::from_fn(|output| code(row[output], scales[output]))
     }
 }

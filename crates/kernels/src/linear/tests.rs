@@ -169,11 +169,95 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
+/// The value and the gradients of input, weight and, where there is one, bias.
+fn trained(
+    input: &Tensor<3>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    layer: impl FnOnce(Tensor<3>, Tensor<2>, Option<Tensor<1>>) -> Tensor<3>,
+) -> Vec<TensorData> {
+    let (input, weight) = (input.clone().require_grad(), weight.clone().require_grad());
+    let bias = bias.map(|bias| bias.clone().require_grad());
+    let output = layer(input.clone(), weight.clone(), bias.clone());
+    let gradients = (output.clone() * scattered(output.dims(), &output.device())).sum().backward();
+    let mut results = vec![read(output.inner())];
+    results.extend(input.grad(&gradients).map(read));
+    results.extend(weight.grad(&gradients).map(read));
+    results.extend(bias.and_then(|bias| bias.grad(&gradients)).map(read));
+    results
+}
+
+/// In training, sums over inputs, outputs and vectors agree with burn's.
+fn trains(vectors: [usize; 2], d_input: usize, d_output: usize) {
+    let device = device().autodiff();
+    let input: Tensor<3> = scattered([vectors[0], vectors[1], d_input], &device);
+    let (weight, bias) = (scattered([d_input, d_output], &device), scattered([d_output], &device));
+    for bias in [None, Some(&bias)] {
+        let expected = trained(&input, &weight, bias, module::linear);
+        let actual = trained(&input, &weight, bias, linear);
+        assert_eq!(actual.len(), if bias.is_some() { 4 } else { 3 });
+        for (actual, expected) in actual.iter().zip(&expected) {
+            assert_close(actual, expected, TOLERANCE);
+        }
+    }
+    let weight = scattered([d_output, d_input], &device);
+    let flat = |input: Tensor<3>| input.reshape([vectors[0] * vectors[1], d_input]);
+    let back = |output: Tensor<2>| output.reshape([vectors[0], vectors[1], d_output]);
+    let expected = trained(&input, &weight, None, |x, weight, _| back(flat(x).matmul(weight.transpose())));
+    let actual = trained(&input, &weight, None, |x, weight, _| back(linear_transposed(flat(x), weight)));
+    for (actual, expected) in actual.iter().zip(&expected) {
+        assert_close(actual, expected, TOLERANCE);
+    }
+}
+
+#[test]
+fn gradients_at_the_edges() {
+    for (vectors, d_input, d_output) in [
+        ([1, 1], 1, 1),
+        ([3, 5], 17, 3),
+        ([1, 16], 1, 33),
+        ([17, 1], 33, 1),
+        ([2, 31], 31, 65),
+        ([5, 29], 200, 47),
+        ([3, 89], 67, 300),
+    ] {
+        trains(vectors, d_input, d_output);
+    }
+}
+
+/// A weight that stays what it is gets no gradient, and takes none from the input.
+#[test]
+fn what_is_constant_has_no_gradient() {
+    let device = device().autodiff();
+    let (input, weight) = (scattered::<2>([19, 5], &device), scattered::<2>([5, 7], &device));
+    let tracked = input.clone().require_grad();
+    let gradients = linear(tracked.clone(), weight.clone(), None).sum().backward();
+    assert!(tracked.grad(&gradients).is_some() && weight.grad(&gradients).is_none());
+    let tracked = weight.require_grad();
+    let gradients = linear(input.clone(), tracked.clone(), None).sum().backward();
+    assert!(tracked.grad(&gradients).is_some() && input.grad(&gradients).is_none());
+}
+
+#[test]
+fn nothing_to_multiply() {
+    let product = |vectors, d_input, d_output| {
+        let weight = scattered::<2>([d_input, d_output], &device());
+        read(linear(scattered::<2>([vectors, d_input], &device()), weight, None))
+    };
+    assert_eq!(product(0, 3, 5).shape().to_vec(), [0, 5]);
+    assert_eq!(product(20, 3, 0).shape().to_vec(), [20, 0]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_shape(vectors in 1usize..70, d_input in 1usize..210, d_output in 1usize..80, which in 0usize..3) {
         agrees(vectors, d_input, d_output, [Precision::F32, Precision::Bf16, Precision::Q8][which]);
+    }
+
+    #[test]
+    fn any_shape_in_training(vectors in 1usize..70, d_input in 1usize..210, d_output in 1usize..80) {
+        trains([1, vectors], d_input, d_output);
     }
 }
