@@ -1,4 +1,4 @@
-//! What `cargo xtask bench` measures of this project, as a process that waits to be told.
+//! What `cargo xtask bench` measures of this project, as a process that waits to be told, on two threads or `--threads N`.
 //!
 //! It reads a command per line and answers with a line, so that two processes can be measured in turns:
 //!
@@ -7,6 +7,7 @@
 //! | `list` | the names of all cases |
 //! | `prepare NAME` | `ready`, once the case's tensors are made and it has run twice, or `unknown` |
 //! | `run SECONDS` | the milliseconds of each repetition, of which there is at least one |
+//! | `repeat N` | the same for N repetitions |
 //! | `memory` | the most memory that the process has had so far, in bytes |
 //!
 //! A case is named for what it does and its shape, such as `gelu/8x256x3072` or `resnet18/train/b8`.
@@ -16,6 +17,7 @@ mod case;
 mod networks;
 mod operations;
 
+use std::env::args;
 use std::error::Error;
 use std::io::stdin;
 use std::time::{Duration, Instant};
@@ -28,7 +30,12 @@ use case::{Case, Run};
 fn main() -> Result<(), Box<dyn Error>> {
     // As the program does.
     keep_freed_memory();
-    set_threads(Some(2));
+    let arguments: Vec<String> = args().skip(1).collect();
+    set_threads(Some(match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => 2,
+        ["--threads", threads] => threads.parse()?,
+        _ => return Err("usage: libellus-bench [--threads N]".into()),
+    }));
     let device = "flex".parse::<DeviceName>()?.open()?;
     let cases: Vec<Case> = operations::cases().into_iter().chain(networks::cases()).collect();
     let mut prepared: Option<Run> = None;
@@ -54,7 +61,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             "run" => {
                 let run = prepared.as_mut().ok_or("nothing is prepared")?;
-                let times = repeat(run, Duration::from_secs_f64(argument.parse()?));
+                let (begin, time) = (Instant::now(), Duration::from_secs_f64(argument.parse()?));
+                let mut times = vec![repetition(run)];
+                while begin.elapsed() < time {
+                    times.push(repetition(run));
+                }
+                println!("{}", times.join(" "));
+            }
+            "repeat" => {
+                let run = prepared.as_mut().ok_or("nothing is prepared")?;
+                let times: Vec<String> = (0..argument.parse()?).map(|_: u64| repetition(run)).collect();
                 println!("{}", times.join(" "));
             }
             "memory" => println!("{}", peak_memory()?),
@@ -64,15 +80,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn repeat(run: &mut Run, time: Duration) -> Vec<String> {
-    let begin = Instant::now();
-    let mut times = Vec::new();
-    while times.is_empty() || begin.elapsed() < time {
-        let start = Instant::now();
-        run();
-        times.push(format!("{:.5}", start.elapsed().as_secs_f64() * 1e3));
-    }
-    times
+/// The milliseconds that it takes.
+fn repetition(run: &mut Run) -> String {
+    let start = Instant::now();
+    run();
+    format!("{:.5}", start.elapsed().as_secs_f64() * 1e3)
 }
 
 /// Linux's high-water mark of this process.

@@ -1,25 +1,25 @@
 //! `cargo xtask ci`
 
-use std::env;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::cargo::{self, cargo, command};
+use crate::cargo::{self, cargo};
 use crate::test::Backend;
-use crate::{docs, test, tidy, vulkan};
+use crate::{docs, instructions, packages, test, tidy, vulkan};
 
 /// A check with a name.
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Cheapest first, and so that later steps find what earlier ones compiled: clippy and rustdoc share the metadata of
 /// all dependencies, both backends share one build.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("format", format),
     ("tidy", tidy::run),
     ("clippy", clippy),
     ("rustdoc", docs::api),
     ("tests", tests),
+    ("instruction counts", instruction_counts),
     ("dashboard", dashboard),
     ("graphics driver", graphics_driver),
     ("tests on ndarray", || test_on(Backend::Ndarray)),
@@ -89,23 +89,20 @@ fn test_on(backend: Backend) -> Result<()> {
     test::run(&test::Options { backend: Some(backend), ..test::Options::default() })
 }
 
-/// Installs the software driver where it is missing and this may be done: as root or with `CI=true`.
+/// Installs the software driver where it is missing.
 fn graphics_driver() -> Result<()> {
     if vulkan::driver().is_ok() {
         println!("there is one");
         return Ok(());
     }
-    let in_ci = env::var("CI").is_ok_and(|value| value == "true");
-    let root = command("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
-    ensure!(in_ci || root, "install the driver first: apt-get install {}", vulkan::PACKAGES.join(" "));
-
-    let apt = |arguments: &[&str]| {
-        let mut words = if root { vec!["apt-get"] } else { vec!["sudo", "apt-get"] };
-        words.extend(arguments);
-        cargo::run(command(words[0]).args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    apt(&["update", "--quiet"])?;
-    let [drivers, loader] = vulkan::PACKAGES;
-    apt(&["install", "--quiet", "--yes", "--no-install-recommends", drivers, loader])?;
+    packages::install(&vulkan::PACKAGES)?;
     vulkan::driver().map(drop)
+}
+
+/// Installs valgrind where it is missing.
+fn instruction_counts() -> Result<()> {
+    if !instructions::is_installed() {
+        packages::install(&instructions::PACKAGES)?;
+    }
+    instructions::run(&instructions::Options::default())
 }

@@ -1,10 +1,12 @@
-//! The workspace's own tasks: `cargo xtask test | tidy | docs | parity | bench | ci`.
+//! The workspace's own tasks: `cargo xtask test | tidy | docs | parity | bench | instructions | ci`.
 #![expect(clippy::print_stdout, reason = "the tasks report on the terminal")]
 
 mod bench;
 mod cargo;
 mod ci;
 mod docs;
+mod instructions;
+mod packages;
 mod parity;
 mod python;
 mod test;
@@ -29,6 +31,8 @@ enum Task {
     Parity(parity::Options),
     /// Times operations, layers and models, in turns with PyTorch or ONNX Runtime if asked to
     Bench(bench::Options),
+    /// Counts the instructions of a few kernels, and compares them with those that are kept; needs valgrind
+    Instructions(instructions::Options),
     /// Everything that has to pass before a change is merged, cheapest first
     Ci,
 }
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         Task::Docs => docs::run(),
         Task::Parity(options) => parity::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
         Task::Ci => ci::run(),
     };
     match done {

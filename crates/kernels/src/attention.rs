@@ -1,5 +1,7 @@
 //! Attention of several heads, without a matrix of all scores.
 
+#[cfg(feature = "flex")]
+mod block;
 mod extension;
 #[cfg(feature = "flex")]
 mod flex;
@@ -54,7 +56,7 @@ pub fn attention(
     if queries == 0 || keys == 0 {
         return Tensor::zeros([batch, heads, queries, value_width], &query.device());
     }
-    if ![&query, &key, &value].into_iter().all(is_accelerated) {
+    if ![&query, &key, &value].into_iter().all(is_accelerated) || width * value_width == 0 {
         return match queries {
             1 => composed_single(query, key, value, hidden, scale),
             _ => composed(query, key, value, hidden, scale, causal),
@@ -63,6 +65,38 @@ pub fn attention(
     let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
     let mask = hidden.map_or(Mask::Nothing, |hidden| Mask::Hidden(hidden.into_dispatch()));
     Tensor::from_dispatch(Dispatch::attention_by_blocks(query, key, value, mask, scale, causal))
+}
+
+/// [`attention`] of queries, keys and values that a fused projection has put side by side, in this order.
+///
+/// On flex nothing is copied on the way, nor are three gradients put together.
+///
+/// # Shapes
+/// - `packed`: `[B, T, 3 H D]`
+/// - `hidden`: true where a key is hidden, `[B or 1, H or 1, T or 1, T or 1]`
+/// - output: `[B, T, H D]`
+///
+/// # Panics
+/// If shapes don't fit each other, or the width of `packed` isn't a multiple of `3 heads`.
+pub fn packed_attention(
+    packed: Tensor<3>,
+    heads: usize,
+    hidden: Option<Tensor<4, Bool>>,
+    scale: f64,
+    causal: Causal,
+) -> Tensor<3> {
+    let [batch, tokens, width] = packed.dims();
+    assert!(heads > 0 && width.is_multiple_of(3 * heads), "{heads} heads don't divide a third of {width}");
+    if is_accelerated(&packed) && batch * tokens * width > 0 {
+        let hidden = hidden.map(|hidden| hidden.expand([batch, heads, tokens, tokens]));
+        let mask = hidden.map_or(Mask::Nothing, |hidden| Mask::Hidden(hidden.into_dispatch()));
+        let packed = packed.into_dispatch();
+        let output = Dispatch::packed_attention_by_blocks(packed, mask, heads, scale, causal);
+        return Tensor::from_dispatch(output);
+    }
+    let parts = packed.reshape([batch, tokens, 3 * heads, width / (3 * heads)]).swap_dims(1, 2);
+    let [query, key, value] = [0, 1, 2].map(|part| parts.clone().narrow(1, part * heads, heads));
+    attention(query, key, value, hidden, scale, causal).swap_dims(1, 2).reshape([batch, tokens, width / 3])
 }
 
 /// What is hidden besides the future.

@@ -40,11 +40,6 @@ impl<'a> Fresh<'a> {
         self.memory.is_empty()
     }
 
-    /// Numbers before the first that starts a cache line.
-    pub(crate) fn to_cache_line(&self) -> usize {
-        self.memory.as_ptr().align_offset(64)
-    }
-
     /// The first `len` numbers, and the others.
     pub(crate) fn split_at(self, len: usize) -> (Self, Self) {
         let (first, rest) = self.memory.split_at_mut(len);
@@ -64,6 +59,11 @@ impl<'a> Fresh<'a> {
     pub(crate) fn par_chunks(self, len: usize) -> impl IndexedParallelIterator<Item = Self> {
         let written = self.written;
         self.memory.par_chunks_mut(len).map(move |memory| Self { memory, written })
+    }
+
+    /// To be written from the first number on, some at a time.
+    pub(crate) fn writer(self) -> Writer<'a> {
+        Writer { fresh: self, at: 0 }
     }
 
     /// Zeros.
@@ -86,12 +86,12 @@ impl<'a> Fresh<'a> {
     /// # Panics
     /// If the lengths differ.
     #[inline(always)]
-    pub(crate) fn map(self, numbers: &[f32], f: impl Fn(f32) -> f32) {
+    pub(crate) fn map(self, numbers: &[f32], f: impl Fn(f32) -> f32) -> &'a mut [f32] {
         assert_eq!(self.memory.len(), numbers.len());
         for (place, &number) in self.memory.iter_mut().zip(numbers) {
             place.write(f(number));
         }
-        self.into_written();
+        self.into_written()
     }
 
     /// `f` of each number and its counterpart.
@@ -107,15 +107,66 @@ impl<'a> Fresh<'a> {
         self.into_written();
     }
 
+    /// `f` of each number and its counterparts.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline(always)]
+    pub(crate) fn zip_with_two(
+        self,
+        numbers: &[f32],
+        [left, right]: [&[f32]; 2],
+        f: impl Fn(f32, f32, f32) -> f32,
+    ) {
+        assert_eq!([self.memory.len(); 3], [numbers.len(), left.len(), right.len()]);
+        let counterparts = left.iter().zip(right);
+        for ((place, &number), (&left, &right)) in self.memory.iter_mut().zip(numbers).zip(counterparts) {
+            place.write(f(number, left, right));
+        }
+        self.into_written();
+    }
+
     /// To be called when every number has been written.
     #[inline(always)]
     fn into_written(self) -> &'a mut [f32] {
         self.written.fetch_add(self.memory.len(), Ordering::Relaxed);
         #[expect(unsafe_code, reason = "what was written is memory like any other")]
-        // SAFETY: the four methods above, which alone call this one, have written every number.
+        // SAFETY: the five methods above have written every number, and [`Writer::finish`] has counted that it did. Nobody else calls this one.
         unsafe {
             self.memory.assume_init_mut()
         }
+    }
+}
+
+/// A piece that is written from its first number on.
+pub(crate) struct Writer<'a> {
+    fresh: Fresh<'a>,
+    /// Numbers that are written.
+    at: usize,
+}
+
+impl Writer<'_> {
+    /// Writes the next numbers, or as many of them as there are places left.
+    #[inline(always)]
+    pub(crate) fn push<const N: usize>(&mut self, numbers: &[f32; N]) {
+        let rest = &mut self.fresh.memory[self.at..];
+        match rest.first_chunk_mut::<N>() {
+            Some(places) => {
+                places.write_copy_of_slice(numbers);
+                self.at += N;
+            }
+            None => {
+                rest.write_copy_of_slice(&numbers[..rest.len()]);
+                self.at += rest.len();
+            }
+        }
+    }
+
+    /// # Panics
+    /// If places are left.
+    pub(crate) fn finish(self) {
+        assert_eq!(self.at, self.fresh.len(), "places are left");
+        self.fresh.into_written();
     }
 }
 
@@ -140,10 +191,37 @@ mod tests {
                 }),
                 numbers
             );
-            assert_eq!(filled(len, |memory| memory.map(&numbers, |x| x + 0.0)), numbers);
+            assert_eq!(
+                filled(len, |memory| {
+                    memory.map(&numbers, |x| x + 0.0);
+                }),
+                numbers
+            );
             let sums: Vec<f32> = numbers.iter().map(|x| x + x).collect();
             assert_eq!(filled(len, |memory| memory.zip(&numbers, &numbers, |x, y| x + y)), sums);
         }
+    }
+
+    #[test]
+    fn some_at_a_time() {
+        let written = filled(5, |memory| {
+            let mut writer = memory.writer();
+            writer.push(&[1.0, 2.0, 3.0]);
+            writer.push(&[4.0, 5.0, 6.0]);
+            writer.push(&[7.0]);
+            writer.finish();
+        });
+        assert_eq!(written, [1.0, 2.0, 3.0, 4.0, 5.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "places are left")]
+    fn a_writer_has_to_reach_the_end() {
+        filled(5, |memory| {
+            let mut writer = memory.writer();
+            writer.push(&[1.0, 2.0]);
+            writer.finish();
+        });
     }
 
     #[test]

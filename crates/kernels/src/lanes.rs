@@ -16,10 +16,12 @@ pub(crate) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
             *lane += f(x);
         }
     }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane += f(x);
+    // Sums of their own, since places that depend on the length would keep all sums out of the registers.
+    let mut last = [0.0; LANES];
+    for (lane, &x) in last.iter_mut().zip(rest) {
+        *lane = f(x);
     }
-    fold(lanes)
+    total(lanes, last)
 }
 
 /// The sums of the two numbers that `f` makes of the elements of `a` and `b`.
@@ -34,12 +36,11 @@ pub(crate) fn two_sums(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> (f32, f32))
             *second += y;
         }
     }
-    for (((first, second), &a), &b) in first.iter_mut().zip(&mut second).zip(a_rest).zip(b_rest) {
-        let (x, y) = f(a, b);
-        *first += x;
-        *second += y;
+    let (mut last_first, mut last_second) = ([0.0; LANES], [0.0; LANES]);
+    for (((first, second), &a), &b) in last_first.iter_mut().zip(&mut last_second).zip(a_rest).zip(b_rest) {
+        (*first, *second) = f(a, b);
     }
-    (fold(first), fold(second))
+    (total(first, last_first), total(second, last_second))
 }
 
 /// Replaces each element by `f` of it, and gives the sum of what came out.
@@ -53,11 +54,12 @@ pub(crate) fn replace_and_sum(values: &mut [f32], f: impl Fn(f32) -> f32) -> f32
             *lane += *x;
         }
     }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
+    let mut last = [0.0; LANES];
+    for (lane, x) in last.iter_mut().zip(rest) {
         *x = f(*x);
-        *lane += *x;
+        *lane = *x;
     }
-    fold(lanes)
+    total(lanes, last)
 }
 
 /// The largest element, without regard to NaN; negative infinity if there is none.
@@ -71,22 +73,32 @@ pub(crate) fn max(values: &[f32]) -> f32 {
             *lane = larger(*lane, x);
         }
     }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = larger(*lane, x);
+    if !rest.is_empty() {
+        let mut last = [f32::NEG_INFINITY; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        for (lane, last) in lanes.iter_mut().zip(last) {
+            *lane = larger(*lane, last);
+        }
     }
-    lanes.into_iter().fold(f32::NEG_INFINITY, larger)
+    fold(lanes, larger)
 }
 
+/// The sum of all lanes.
 #[inline(always)]
-fn fold(mut lanes: [f32; LANES]) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
+fn total(mut lanes: [f32; LANES], last: [f32; LANES]) -> f32 {
+    for (lane, last) in lanes.iter_mut().zip(last) {
+        *lane += last;
     }
-    lanes[0]
+    fold(lanes, |a, b| a + b)
+}
+
+/// Lanes in pairs, and these again: each step is at most a few instructions.
+#[inline(always)]
+fn fold(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let sixteen: [f32; 16] = std::array::from_fn(|lane| f(lanes[lane], lanes[lane + 16]));
+    let eight: [f32; 8] = std::array::from_fn(|lane| f(sixteen[lane], sixteen[lane + 8]));
+    let four: [f32; 4] = std::array::from_fn(|lane| f(eight[lane], eight[lane + 4]));
+    f(f(four[0], four[2]), f(four[1], four[3]))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Matrices in memory, and their way into the order in which [`product`](crate::product) reads them.
 
+use std::ops::Range;
+
 use macerator::Simd;
 
 use crate::linear::Order;
@@ -7,28 +9,61 @@ use crate::lines::to_lines;
 use crate::product::{STRIP, StripRow};
 use crate::vector::{LINE, Line};
 
-/// A matrix, all of whose numbers lie together.
+/// A matrix, or a part of one.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
+    /// From the first element on.
     numbers: &'a [f32],
     pub(crate) rows: usize,
     pub(crate) columns: usize,
+    /// Numbers from a row, or a column, to the next.
+    step: usize,
     order: Order,
 }
 
 impl<'a> Matrix<'a> {
+    /// A matrix that has all of the numbers.
+    ///
     /// # Panics
-    /// If there are more or fewer numbers than the size says.
+    /// If there are more or fewer than the size says.
     pub(crate) fn new(numbers: &'a [f32], [rows, columns]: [usize; 2], order: Order) -> Self {
         assert_eq!(numbers.len(), rows * columns);
-        Self { numbers, rows, columns, order }
+        let step = match order {
+            Order::Rows => columns,
+            Order::Columns => rows,
+        };
+        Self { numbers, rows, columns, step, order }
+    }
+
+    /// Rows that lie `step` numbers apart.
+    pub(crate) fn of_rows(numbers: &'a [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
+        Self { numbers, rows, columns, step, order: Order::Rows }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        let order = match self.order {
+            Order::Rows => Order::Columns,
+            Order::Columns => Order::Rows,
+        };
+        Self { rows: self.columns, columns: self.rows, order, ..self }
     }
 
     /// # Panics
     /// If columns lie side by side.
+    #[inline(always)]
     pub(crate) fn row(&self, index: usize) -> &'a [f32] {
         assert_eq!(self.order, Order::Rows);
-        &self.numbers[index * self.columns..][..self.columns]
+        &self.numbers[index * self.step..][..self.columns]
+    }
+
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// If columns lie side by side.
+    #[inline(always)]
+    pub(crate) fn narrowed(self, rows: Range<usize>) -> Self {
+        assert_eq!(self.order, Order::Rows);
+        Self { numbers: &self.numbers[rows.start * self.step..], rows: rows.len(), ..self }
     }
 
     /// Some rows as the left factor: blocks of 16 columns, row after row in each, zeros beyond the last column.
@@ -37,13 +72,8 @@ impl<'a> Matrix<'a> {
         let rows = lines.len() / self.columns.div_ceil(LINE);
         match self.order {
             Order::Rows => {
-                for (index, row) in
-                    self.numbers[first * self.columns..].chunks_exact(self.columns).enumerate()
-                {
-                    if index == rows {
-                        break;
-                    }
-                    for (block, numbers) in row.chunks(LINE).enumerate() {
+                for index in 0..rows {
+                    for (block, numbers) in self.row(first + index).chunks(LINE).enumerate() {
                         lines[block * rows + index] = padded(numbers);
                     }
                 }
@@ -51,12 +81,8 @@ impl<'a> Matrix<'a> {
             Order::Columns => {
                 for (block, lines) in lines.chunks_exact_mut(rows).enumerate() {
                     let columns = (self.columns - block * LINE).min(LINE);
-                    to_lines::<S>(
-                        &self.numbers[block * LINE * self.rows + first..],
-                        self.rows,
-                        columns,
-                        lines,
-                    );
+                    let source = &self.numbers[block * LINE * self.step + first..];
+                    to_lines::<S>(source, self.step, columns, lines);
                 }
             }
         }
@@ -68,7 +94,7 @@ impl<'a> Matrix<'a> {
         match self.order {
             Order::Rows => {
                 for (index, row) in rows.iter_mut().enumerate() {
-                    let numbers = &self.numbers[index * self.columns..][strip * STRIP..self.columns];
+                    let numbers = &self.row(index)[strip * STRIP..];
                     *row = padded(&numbers[..numbers.len().min(STRIP)]);
                 }
             }
@@ -80,8 +106,8 @@ impl<'a> Matrix<'a> {
                         let mut lines = [[0.0; LINE]; LINE];
                         let lines = &mut lines[..rows.len()];
                         if columns > 0 {
-                            let source = &self.numbers[first * self.rows + block * LINE..];
-                            to_lines::<S>(source, self.rows, columns, lines);
+                            let source = &self.numbers[first * self.step + block * LINE..];
+                            to_lines::<S>(source, self.step, columns, lines);
                         }
                         for (row, line) in rows.iter_mut().zip(lines) {
                             row[half..half + LINE].copy_from_slice(line);

@@ -1,6 +1,6 @@
 //! The matrix product under convolutions and recurrent layers: a tile of the result stays in registers over the whole sum.
 
-use macerator::{Simd, VFma};
+use macerator::{AutoArch, Simd, VFma, WithSimd};
 
 use crate::vector::{Floats, LINE, Line, lanes, load, multiply_add, splat, store};
 
@@ -51,10 +51,40 @@ pub(crate) enum Start {
 
 /// The product of the first rows of `left` and a strip; `tile` says how many.
 ///
+/// A function of its own for each set of instructions, since it is long, and called for thousands of steps at least.
+///
+/// # Panics
+/// If the left factor is shorter than the strip.
+pub(crate) fn product(left: Left<'_>, strip: &[StripRow], start: Start, tile: &mut [StripRow]) {
+    AutoArch::new().dispatch(Product { left, strip, start, tile });
+}
+
+struct Product<'a> {
+    left: Left<'a>,
+    strip: &'a [StripRow],
+    start: Start,
+    tile: &'a mut [StripRow],
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let Self { left, strip, start, tile } = self;
+        for (first, count) in pieces(tile.len(), most_rows::<S>()) {
+            let left = Left { lines: &left.lines[first..], block: left.block };
+            tile_product::<S>(left, strip, start, &mut tile[first..first + count]);
+        }
+    }
+}
+
+/// The same within a function that has the instructions, for products so short that a call would count.
+///
 /// # Panics
 /// If the tile has more than [`most_rows`] or the left factor is shorter than the strip.
 #[inline(always)]
-pub(crate) fn product<S: Simd>(left: Left<'_>, strip: &[StripRow], start: Start, tile: &mut [StripRow]) {
+pub(crate) fn tile_product<S: Simd>(left: Left<'_>, strip: &[StripRow], start: Start, tile: &mut [StripRow]) {
     macro_rules! tiles {
         ($vectors:literal: $($count:literal)*) => {
             for column in (0..STRIP).step_by($vectors * lanes::<S>()) {

@@ -12,7 +12,7 @@ use macerator::Simd;
 
 use crate::fresh::filled;
 use crate::memory::{FlexTensor, values};
-use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
 use crate::vector::Line;
 
 /// Gates side by side.
@@ -118,7 +118,7 @@ impl Recurrent {
             let columns = strip * STRIP..((strip + 1) * STRIP).min(self.d_hidden);
             for (start, count) in pieces(rows, most_rows::<S>()) {
                 let tile = &mut tile[..count];
-                product::<S>(Left { lines: &gates[start..], block: rows }, numbers, Start::Zero, tile);
+                tile_product::<S>(Left { lines: &gates[start..], block: rows }, numbers, Start::Zero, tile);
                 for (row, numbers) in (start..).zip(tile) {
                     for (sum, number) in
                         hidden[row * self.d_hidden..][columns.clone()].iter_mut().zip(numbers)

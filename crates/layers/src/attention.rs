@@ -29,6 +29,13 @@ pub struct AttentionOptions {
     pub dropout: f64,
 }
 
+impl AttentionOptions {
+    /// Whether weights of these queries are dropped.
+    fn drops<const D: usize>(&self, queries: &Tensor<D>) -> bool {
+        self.dropout > 0.0 && queries.device().is_autodiff()
+    }
+}
+
 /// `softmax(Q Kᵀ scale) V` for each head, over the keys that a query may see.
 ///
 /// # Shapes
@@ -53,14 +60,45 @@ pub fn attention(
         return Tensor::zeros([batch, heads, queries, value_width], &query.device());
     }
 
-    let drops = options.dropout > 0.0 && query.device().is_autodiff();
-    if drops {
+    if options.drops(&query) {
         let [key, value] = [key, value].map(|x| repeat_heads(x, heads / groups));
         let mask = options.mask.clone().map(|mask| mask.expand([batch, heads, queries, keys]));
         return with_dropout(query, key, value, mask, options);
     }
     let scale = options.scale.unwrap_or_else(|| 1.0 / (width as f64).sqrt());
     kernels::attention(query, key, value, options.mask.clone(), scale, options.causal)
+}
+
+/// [`attention`] of a fused projection's output: queries, keys and values side by side, in this order.
+///
+/// # Shapes
+/// - `packed`: `[B, T, 3 H D]`
+/// - output: `[B, T, H D]`
+///
+/// # Panics
+/// If a third of the width isn't a multiple of `n_heads`.
+pub fn packed_attention(packed: Tensor<3>, n_heads: usize, options: &AttentionOptions) -> Tensor<3> {
+    let [batch, tokens, wide] = packed.dims();
+    let width = wide / 3;
+    if options.drops(&packed) {
+        let [query, key, value] = split_packed(packed, n_heads);
+        return merge_heads(attention(query, key, value, options));
+    }
+    trace::product((2 * batch * tokens * tokens * width) as u64);
+    if trace::only_shapes() {
+        return Tensor::zeros([batch, tokens, width], &packed.device());
+    }
+    let scale = options.scale.unwrap_or_else(|| 1.0 / ((width / n_heads) as f64).sqrt());
+    kernels::packed_attention(packed, n_heads, options.mask.clone(), scale, options.causal)
+}
+
+/// Queries, keys and values side by side as heads: `[B, T, 3 H D]` to three times `[B, H, T, D]`.
+///
+/// # Panics
+/// If a third of the width isn't a multiple of `n_heads`.
+pub fn split_packed(packed: Tensor<3>, n_heads: usize) -> [Tensor<4>; 3] {
+    let width = packed.dims()[2] / 3;
+    [0, 1, 2].map(|part| split_heads(packed.clone().narrow(2, part * width, width), n_heads))
 }
 
 fn with_dropout(

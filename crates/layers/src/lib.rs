@@ -49,7 +49,9 @@ pub mod trace;
 mod zero_bias;
 
 pub use activation::Activation;
-pub use attention::{AttentionOptions, Causal, attention, merge_heads, split_heads};
+pub use attention::{
+    AttentionOptions, Causal, attention, merge_heads, packed_attention, split_heads, split_packed,
+};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv::{
     AfterConv, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig,

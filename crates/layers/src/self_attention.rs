@@ -6,7 +6,8 @@ use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{Bool, Device, Tensor};
 
 use crate::{
-    AttentionOptions, Causal, KeysValues, Linear, LinearConfig, ZeroBias, attention, merge_heads, split_heads,
+    AttentionOptions, Causal, KeysValues, Linear, LinearConfig, ZeroBias, attention, merge_heads,
+    packed_attention, split_packed,
 };
 
 /// Every token looks at every other one, in several subspaces at once.
@@ -39,7 +40,8 @@ impl SelfAttention {
     /// # Panics
     /// If the last dimension of `input` isn't the layer's width, or the mask has another shape.
     pub fn forward(&self, input: Tensor<3>, causal: Causal, mask: Option<Tensor<4, Bool>>) -> Tensor<3> {
-        self.forward_keeping(input, causal, mask, |keys, values| KeysValues { keys, values })
+        let qkv = self.qkv.forward(input);
+        self.proj.forward(packed_attention(qkv, self.n_heads, &self.options(causal, mask)))
     }
 
     /// The same for tokens that follow others: `keep` takes their keys and values, `[B, H, T, D / H]`, and returns those of
@@ -54,16 +56,15 @@ impl SelfAttention {
         mask: Option<Tensor<4, Bool>>,
         keep: impl FnOnce(Tensor<4>, Tensor<4>) -> KeysValues,
     ) -> Tensor<3> {
-        let width = input.dims()[2];
-        let qkv = self.qkv.forward(input);
-        let [query, key, value] = [0, 1, 2].map(|part| {
-            let columns = qkv.clone().narrow(2, part * width, width);
-            split_heads(columns, self.n_heads)
-        });
-        let dropout = if self.dropout.training.is_enabled() { self.dropout.prob } else { 0.0 };
-        let options = AttentionOptions { causal, mask, dropout, ..Default::default() };
+        let [query, key, value] = split_packed(self.qkv.forward(input), self.n_heads);
         let kept = keep(key, value);
-        self.proj.forward(merge_heads(attention(query, kept.keys, kept.values, &options)))
+        let attended = attention(query, kept.keys, kept.values, &self.options(causal, mask));
+        self.proj.forward(merge_heads(attended))
+    }
+
+    fn options(&self, causal: Causal, mask: Option<Tensor<4, Bool>>) -> AttentionOptions {
+        let dropout = if self.dropout.training.is_enabled() { self.dropout.prob } else { 0.0 };
+        AttentionOptions { causal, mask, dropout, ..Default::default() }
     }
 }
 

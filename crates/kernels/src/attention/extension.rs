@@ -4,7 +4,7 @@ use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, backend_extension};
 
@@ -24,6 +24,16 @@ pub(crate) trait AttentionOps: Backend {
         scale: f64,
         causal: Causal,
     ) -> FloatTensor<Self>;
+
+    /// See [`packed_attention`](super::packed_attention).
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
+    fn packed_attention_by_blocks(
+        packed: FloatTensor<Self>,
+        #[extension_type] mask: Mask<Self>,
+        heads: usize,
+        scale: f64,
+        causal: Causal,
+    ) -> FloatTensor<Self>;
 }
 
 /// The other half, for a backend without autodiff.
@@ -36,6 +46,16 @@ pub(crate) trait AttentionGradient: AttentionOps {
         causal: Causal,
         gradient: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 3];
+
+    /// The gradient of queries, keys and values side by side.
+    fn packed_attention_gradient(
+        packed: FloatTensor<Self>,
+        mask: Mask<Self>,
+        heads: usize,
+        scale: f64,
+        causal: Causal,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 #[derive(Debug)]
@@ -62,6 +82,35 @@ impl<B: Backend + AttentionGradient> Backward<B, 3> for AttentionBackward {
     }
 }
 
+#[derive(Debug)]
+struct PackedBackward;
+
+#[derive(Debug, Clone)]
+struct PackedState<B: Backend> {
+    packed: NodeId,
+    mask: Mask<B>,
+    heads: usize,
+    scale: f64,
+    causal: Causal,
+}
+
+impl<B: Backend + AttentionGradient> Backward<B, 1> for PackedBackward {
+    type State = PackedState<B>;
+
+    fn backward(
+        self,
+        ops: Ops<PackedState<B>, 1>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let PackedState { packed, mask, heads, scale, causal } = ops.state;
+        let packed = checkpointer.retrieve_node_output(packed);
+        unary::<B, _>(ops.parents, ops.node, gradients, |gradient| {
+            B::packed_attention_gradient(packed, mask, heads, scale, causal, gradient)
+        });
+    }
+}
+
 impl<B: Backend + AttentionGradient, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
     fn attention_by_blocks(
         query: FloatTensor<Self>,
@@ -71,11 +120,7 @@ impl<B: Backend + AttentionGradient, C: CheckpointStrategy> AttentionOps for Aut
         scale: f64,
         causal: Causal,
     ) -> FloatTensor<Self> {
-        // Booleans have no autodiff: the same tensor, of the inner backend's type.
-        let mask = match mask {
-            Mask::Nothing => Mask::Nothing,
-            Mask::Hidden(hidden) => Mask::Hidden(hidden),
-        };
+        let mask = inner(mask);
         let parents = [query.node(), key.node(), value.node()];
         match Backward::<B, 3>::prepare::<C>(AttentionBackward, parents).compute_bound().stateful() {
             OpsKind::UnTracked(prepared) => {
@@ -89,5 +134,35 @@ impl<B: Backend + AttentionGradient, C: CheckpointStrategy> AttentionOps for Aut
                 prepared.finish(State { parts, mask, scale, causal }, output)
             }
         }
+    }
+
+    fn packed_attention_by_blocks(
+        packed: FloatTensor<Self>,
+        mask: Mask<Self>,
+        heads: usize,
+        scale: f64,
+        causal: Causal,
+    ) -> FloatTensor<Self> {
+        let mask = inner(mask);
+        match Backward::<B, 1>::prepare::<C>(PackedBackward, [packed.node()]).compute_bound().stateful() {
+            OpsKind::UnTracked(prepared) => {
+                let packed = packed.into_primitive();
+                prepared.finish(B::packed_attention_by_blocks(packed, mask, heads, scale, causal))
+            }
+            OpsKind::Tracked(mut prepared) => {
+                let kept = prepared.checkpoint(&packed);
+                let packed = packed.into_primitive();
+                let output = B::packed_attention_by_blocks(packed, mask.clone(), heads, scale, causal);
+                prepared.finish(PackedState { packed: kept, mask, heads, scale, causal }, output)
+            }
+        }
+    }
+}
+
+/// Booleans have no autodiff: the same tensor, of the inner backend's type.
+fn inner<B: Backend, C: CheckpointStrategy>(mask: Mask<Autodiff<B, C>>) -> Mask<B> {
+    match mask {
+        Mask::Nothing => Mask::Nothing,
+        Mask::Hidden(hidden) => Mask::Hidden(hidden),
     }
 }

@@ -1,29 +1,30 @@
-//! Attention on flex: a thread takes a head of keys and works on a few dozen queries at a time, whose scores stay in
-//! its second-level cache. Products are those of burn, which read strided heads where they are.
+//! Attention on flex: heads go to the threads, and are worked on in [blocks](super::block) of queries.
+//!
+//! What is put out lies in memory as `[B, T, heads, D]`, as the projection that follows wants it, and is seen as `[B, heads, T, D]`.
 
 use std::ops::Range;
 
-use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::TensorData;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::block::{Backward, Forward, Head, HeadGradients};
 use super::extension::{AttentionGradient, AttentionOps};
 use super::{Causal, Mask};
-use crate::fresh::filled;
-use crate::lanes::{max, replace_and_sum, two_sums};
+use crate::fresh::{Fresh, Writer, filled};
+use crate::lanes::{max, replace_and_sum};
 use crate::lines::add_up;
-use crate::memory::{FlexTensor, contiguous, for_each, own, values};
+use crate::matrix::Matrix;
+use crate::memory::{FlexTensor, contiguous, for_each};
 use crate::scalar::exp;
 use crate::scratch::with_scratch;
 use crate::vector::LINE;
 
-/// Products of fewer multiplications are computed on the calling thread by burn-flex 0.22.1.
-const ON_ONE_THREAD: usize = 192 * 192 * 192;
-
-/// Queries at a time at most: enough for the product to be efficient.
-const QUERIES: usize = 64;
+/// Parts that the work falls into at least, where it can, whatever the number of threads.
+const PARTS: usize = 8;
+/// Queries of a part at least.
+const QUERIES: usize = 56;
 
 impl AttentionOps for Flex {
     fn attention_by_blocks(
@@ -34,81 +35,123 @@ impl AttentionOps for Flex {
         scale: f64,
         causal: Causal,
     ) -> FloatTensor<Self> {
-        let heads = Heads::new(&query, &key, &value, &mask, scale, causal);
+        let heads = Heads::new([query, key, value], &mask, scale, causal);
         let Sizes { batch, heads: count, queries, value_width, .. } = heads.sizes;
-        let block = heads.sizes.queries_at_a_time();
-        let output = filled(batch * count * queries * value_width, |output| {
-            // Blocks of queries don't cross heads.
-            let pieces: Vec<_> = output
-                .chunks((queries * value_width).max(1))
-                .enumerate()
-                .flat_map(|(head, output)| {
-                    output.chunks((block * value_width).max(1)).enumerate().map(move |piece| (head, piece))
-                })
-                .collect();
-            for_each(pieces.into_par_iter(), |(head, (index, output))| {
-                let first = index * block;
-                let rows = first..(first + block).min(queries);
-                if let Some(few) = heads.few_queries(head, &rows) {
-                    few.write(output.zeroed());
-                } else if let Some(Block { weights, value, .. }) = heads.block(head, rows) {
-                    output.copied(values(&Flex::float_matmul(weights, value)));
-                } else {
-                    output.zeroed();
-                }
-            });
-        });
-        FlexTensor::from_data(TensorData::new(output, [batch, count, queries, value_width]))
+        let output =
+            FlexTensor::from_data(TensorData::new(heads.forward(), [batch, queries, count, value_width]));
+        output.transpose(1, 2)
+    }
+
+    fn packed_attention_by_blocks(
+        packed: FloatTensor<Self>,
+        mask: Mask<Self>,
+        heads: usize,
+        scale: f64,
+        causal: Causal,
+    ) -> FloatTensor<Self> {
+        let [batch, tokens, width] = packed.layout().shape().dims();
+        let heads = Heads::new(unpacked(packed, heads), &mask, scale, causal);
+        FlexTensor::from_data(TensorData::new(heads.forward(), [batch, tokens, width / 3]))
     }
 }
 
 impl AttentionGradient for Flex {
     fn attention_gradients(
-        [query, key, value]: [FloatTensor<Self>; 3],
+        parts: [FloatTensor<Self>; 3],
         mask: Mask<Self>,
         scale: f64,
         causal: Causal,
         gradient: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 3] {
-        let gradient = contiguous(gradient);
-        let heads = Heads::new(&query, &key, &value, &mask, scale, causal);
+        let heads = Heads::new(parts, &mask, scale, causal);
         let Sizes { batch, heads: count, groups, queries, keys, width, value_width } = heads.sizes;
-        let (mut of_query, mut of_key, mut of_value) = (
-            vec![0.0; batch * count * queries * width],
-            vec![0.0; batch * groups * keys * width],
-            vec![0.0; batch * groups * keys * value_width],
-        );
-        let sharing = count / groups;
-        let pieces = of_query
-            .par_chunks_mut((sharing * queries * width).max(1))
-            .zip(of_key.par_chunks_mut((keys * width).max(1)))
-            .zip(of_value.par_chunks_mut((keys * value_width).max(1)))
-            .enumerate();
-        for_each(pieces, |(group, ((of_query, of_key), of_value))| {
-            for (index, of_query) in of_query.chunks_mut((queries * width).max(1)).enumerate() {
-                let head = group * sharing + index;
-                let block = heads.sizes.queries_at_a_time();
-                for (index, of_query) in of_query.chunks_mut((block * width).max(1)).enumerate() {
-                    let first = index * block;
-                    let rows = first..(first + block).min(queries);
-                    let gradient = matrix(&gradient, count, head, rows.clone());
-                    heads.block_gradients(head, rows, gradient, of_query, of_key, of_value);
-                }
-            }
+        let shapes = [
+            [batch, queries, count, width],
+            [batch, keys, groups, width],
+            [batch, keys, groups, value_width],
+        ];
+        let len = shapes.map(|shape| shape.iter().product());
+        let mut of_key_and_value = [Vec::new(), Vec::new()];
+        let of_query = filled(len[0], |of_query| {
+            let [of_key, of_value] = &mut of_key_and_value;
+            *of_key = filled(len[1], |of_key| {
+                *of_value = filled(len[2], |of_value| {
+                    heads.backward(
+                        side_by_side(gradient),
+                        rows_of_heads(of_query, shapes[0]),
+                        rows_of_heads(of_key, shapes[1]),
+                        rows_of_heads(of_value, shapes[2]),
+                    );
+                });
+            });
         });
-        [
-            FlexTensor::from_data(TensorData::new(of_query, [batch, count, queries, width])),
-            FlexTensor::from_data(TensorData::new(of_key, [batch, groups, keys, width])),
-            FlexTensor::from_data(TensorData::new(of_value, [batch, groups, keys, value_width])),
-        ]
+        let [of_key, of_value] = of_key_and_value;
+        let mut numbers = [of_query, of_key, of_value].into_iter();
+        shapes.map(|shape| {
+            let numbers = numbers.next().expect("as many as shapes");
+            FlexTensor::from_data(TensorData::new(numbers, shape)).transpose(1, 2)
+        })
     }
+
+    fn packed_attention_gradient(
+        packed: FloatTensor<Self>,
+        mask: Mask<Self>,
+        heads: usize,
+        scale: f64,
+        causal: Causal,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let shape: [usize; 3] = packed.layout().shape().dims();
+        let [batch, tokens, width] = shape;
+        let of_head = width / (3 * heads);
+        let gradient = contiguous(gradient).reshape([batch, tokens, heads, of_head].into()).transpose(1, 2);
+        let parts = Heads::new(unpacked(packed, heads), &mask, scale, causal);
+        let output = filled(batch * tokens * width, |output| {
+            // Those of an element of the batch: of queries, keys and values.
+            let all = rows_of_heads(output, [batch, tokens, 3 * heads, of_head]);
+            let mut of_parts = [Vec::new(), Vec::new(), Vec::new()];
+            for (index, rows) in all.into_iter().enumerate() {
+                of_parts[index / heads % 3].push(rows);
+            }
+            let [of_query, of_key, of_value] = of_parts;
+            parts.backward(gradient, of_query, of_key, of_value);
+        });
+        FlexTensor::from_data(TensorData::new(output, shape))
+    }
+}
+
+/// Queries, keys and values of `[B, T, 3 heads D]` as `[B, heads, T, D]`.
+fn unpacked(packed: FlexTensor, heads: usize) -> [FlexTensor; 3] {
+    let [batch, tokens, width] = packed.layout().shape().dims();
+    let all =
+        contiguous(packed).reshape([batch, tokens, 3 * heads, width / (3 * heads)].into()).transpose(1, 2);
+    [0, 1, 2].map(|part| {
+        let layout = all.layout().narrow(1, part * heads, heads);
+        all.clone().with_layout(layout)
+    })
+}
+
+/// A tensor whose last dimension lies side by side: itself, or a copy.
+fn side_by_side(tensor: FlexTensor) -> FlexTensor {
+    let strides = tensor.layout().strides();
+    let fits = strides[3] == 1 && strides.iter().all(|&stride| stride >= 0);
+    if fits { tensor } else { tensor.to_contiguous() }
+}
+
+/// For each head of `[B, T, heads, D]`, counted over the whole batch, its piece of each row.
+fn rows_of_heads(output: Fresh<'_>, [batch, tokens, heads, width]: [usize; 4]) -> Vec<Vec<Fresh<'_>>> {
+    let mut rows: Vec<_> = (0..batch * heads).map(|_| Vec::with_capacity(tokens)).collect();
+    for (index, piece) in output.chunks(width).enumerate() {
+        rows[index / (tokens * heads) * heads + index % heads].push(piece);
+    }
+    rows
 }
 
 /// The parts of attention.
 struct Heads<'a> {
-    query: &'a FlexTensor,
-    key: &'a FlexTensor,
-    value: &'a FlexTensor,
+    query: FlexTensor,
+    key: FlexTensor,
+    value: FlexTensor,
     mask: &'a Mask<Flex>,
     scale: f32,
     causal: Causal,
@@ -126,35 +169,110 @@ struct Sizes {
     value_width: usize,
 }
 
-impl Sizes {
-    /// So few that each product is small enough to stay on the calling thread.
-    fn queries_at_a_time(self) -> usize {
-        let of_a_query = self.keys * self.width.max(self.value_width).max(1);
-        ((ON_ONE_THREAD - 1) / of_a_query).clamp(1, QUERIES)
-    }
-}
-
-/// Weights of a few queries of one head, and the keys and values that they may see: all matrices.
-struct Block {
-    query: FlexTensor,
-    key: FlexTensor,
-    value: FlexTensor,
-    weights: FlexTensor,
-}
-
 impl<'a> Heads<'a> {
-    fn new(
-        query: &'a FlexTensor,
-        key: &'a FlexTensor,
-        value: &'a FlexTensor,
-        mask: &'a Mask<Flex>,
-        scale: f64,
-        causal: Causal,
-    ) -> Self {
+    fn new(parts: [FlexTensor; 3], mask: &'a Mask<Flex>, scale: f64, causal: Causal) -> Self {
+        let [query, key, value] = parts;
         let ([batch, heads, queries, width], [_, groups, keys, value_width]) =
             (query.layout().shape().dims(), value.layout().shape().dims());
         let sizes = Sizes { batch, heads, groups, queries, keys, width, value_width };
-        Self { query, key, value, mask, scale: scale as f32, causal, sizes }
+        let scale = scale as f32;
+        let [query, key, value] = [query, key, value].map(side_by_side);
+        Self { query, key, value, mask, scale, causal, sizes }
+    }
+
+    /// `[B, T, heads, D]`.
+    fn forward(&self) -> Vec<f32> {
+        let Sizes { batch, heads, queries, value_width, .. } = self.sizes;
+        filled(batch * heads * queries * value_width, |output| {
+            let cuts = PARTS.div_ceil(batch * heads).min(queries.div_ceil(QUERIES));
+            let len = queries.div_ceil(cuts);
+            let mut pieces = Vec::new();
+            for (head, rows) in
+                rows_of_heads(output, [batch, queries, heads, value_width]).into_iter().enumerate()
+            {
+                let mut rows = rows.into_iter();
+                for first in (0..queries).step_by(len) {
+                    pieces.push((head, first, rows.by_ref().take(len).collect::<Vec<_>>()));
+                }
+            }
+            for_each(pieces.into_par_iter(), |(head, first, rows)| self.write(head, first, rows));
+        })
+    }
+
+    /// The output of some queries of a head, counted over the whole batch.
+    fn write(&self, head: usize, first: usize, rows: Vec<Fresh<'_>>) {
+        let range = first..first + rows.len();
+        let Some(last) = self.keys_seen(&range) else {
+            for row in rows {
+                row.zeroed();
+            }
+            return;
+        };
+        if let Some(few) = self.few_queries(head, &range, last) {
+            let mut rows: Vec<&mut [f32]> = rows.into_iter().map(Fresh::zeroed).collect();
+            return few.write(&mut rows);
+        }
+        let hidden = self.hidden(head, 0..self.sizes.queries, self.sizes.keys);
+        let mut rows = writers(rows);
+        let head = self.head(head, hidden.as_ref().map(|hidden| hidden.storage()));
+        AutoArch::new().dispatch(Forward { head, first, output: &mut rows });
+        rows.into_iter().for_each(Writer::finish);
+    }
+
+    /// Writes the rows of all gradients, of which there are some for each head.
+    fn backward(
+        &self,
+        gradient: FlexTensor,
+        of_query: Vec<Vec<Fresh<'_>>>,
+        of_key: Vec<Vec<Fresh<'_>>>,
+        of_value: Vec<Vec<Fresh<'_>>>,
+    ) {
+        let Sizes { heads, groups, .. } = self.sizes;
+        let sharing = heads / groups;
+        let mut of_query = of_query.into_iter();
+        let pieces: Vec<_> = of_key
+            .into_iter()
+            .zip(of_value)
+            .enumerate()
+            .map(|(group, of_shared)| (group, of_shared, of_query.by_ref().take(sharing).collect::<Vec<_>>()))
+            .collect();
+        for_each(pieces.into_par_iter(), |(group, (of_key, of_value), of_query)| {
+            let numbers = group * sharing..(group + 1) * sharing;
+            let hidden: Vec<_> = numbers
+                .clone()
+                .map(|head| self.hidden(head, 0..self.sizes.queries, self.sizes.keys))
+                .collect();
+            let mut shared: Vec<_> = numbers
+                .zip(of_query)
+                .zip(&hidden)
+                .map(|((head, of_query), hidden)| {
+                    let of_output = matrix(&gradient, heads, head);
+                    let gradients = HeadGradients { of_output, of_query: writers(of_query) };
+                    (self.head(head, hidden.as_ref().map(|hidden| hidden.storage())), gradients)
+                })
+                .collect();
+            let (mut of_key, mut of_value) = (writers(of_key), writers(of_value));
+            AutoArch::new().dispatch(Backward {
+                heads: &mut shared,
+                of_key: &mut of_key,
+                of_value: &mut of_value,
+            });
+            let of_query = shared.into_iter().flat_map(|(_, gradients)| gradients.of_query);
+            of_query.chain(of_key).chain(of_value).for_each(Writer::finish);
+        });
+    }
+
+    fn head<'b>(&'b self, head: usize, hidden: Option<&'b [u8]>) -> Head<'b> {
+        let Sizes { heads, groups, .. } = self.sizes;
+        let group = head * groups / heads;
+        Head {
+            query: matrix(&self.query, heads, head),
+            key: matrix(&self.key, groups, group),
+            value: matrix(&self.value, groups, group),
+            hidden,
+            scale: self.scale,
+            causal: self.causal,
+        }
     }
 
     /// How many keys the last of some queries sees, if any.
@@ -167,39 +285,29 @@ impl<'a> Heads<'a> {
         (last > 0).then_some(last)
     }
 
-    /// Some queries of a head, and the first keys and values.
-    fn matrices(&self, head: usize, rows: &Range<usize>, last: usize) -> [FlexTensor; 3] {
-        let Sizes { heads, groups, .. } = self.sizes;
-        let [key, value] =
-            [self.key, self.value].map(|part| matrix(part, groups, head * groups / heads, 0..last));
-        [matrix(self.query, heads, head, rows.clone()), key, value]
-    }
-
     /// What is hidden of the first keys.
     fn hidden(&self, head: usize, rows: Range<usize>, last: usize) -> Option<FlexTensor> {
         match self.mask {
             Mask::Nothing => None,
             Mask::Hidden(mask) => {
-                let rows = matrix(mask, self.sizes.heads, head, rows);
+                let rows = part(mask, self.sizes.heads, head, rows);
                 let layout = rows.layout().narrow(3, 0, last);
                 Some(rows.with_layout(layout).to_contiguous())
             }
         }
     }
 
-    /// Queries that are too few for products of matrices, as there is one where text is generated; nothing if there are more, they
-    /// see nothing, or their numbers don't lie side by side.
-    fn few_queries(&self, head: usize, rows: &Range<usize>) -> Option<FewQueries> {
-        let last = (rows.len() <= FEW).then(|| self.keys_seen(rows)).flatten()?;
-        let [query, key, value] = self.matrices(head, rows, last);
-        let side_by_side = |tensor: &FlexTensor| {
-            let strides = tensor.layout().strides();
-            strides[3] == 1 && strides[2] >= 0
-        };
-        let possible = [&query, &key, &value].into_iter().all(side_by_side);
-        possible.then(|| FewQueries {
+    /// Queries that are too few for products of matrices, as there is one where text is generated; nothing if there are more.
+    fn few_queries(&self, head: usize, rows: &Range<usize>, last: usize) -> Option<FewQueries> {
+        if rows.len() > FEW {
+            return None;
+        }
+        let Sizes { heads, groups, .. } = self.sizes;
+        let [key, value] =
+            [&self.key, &self.value].map(|tensor| part(tensor, groups, head * groups / heads, 0..last));
+        Some(FewQueries {
             hidden: self.hidden(head, rows.clone(), last),
-            query,
+            query: part(&self.query, heads, head, rows.clone()),
             key,
             value,
             last,
@@ -207,50 +315,23 @@ impl<'a> Heads<'a> {
             scale: self.scale,
         })
     }
+}
 
-    /// The block of some queries of a head, counted over the whole batch; none if they see no key.
-    fn block(&self, head: usize, rows: Range<usize>) -> Option<Block> {
-        let last = self.keys_seen(&rows)?;
-        let [query, key, value] = self.matrices(head, &rows, last);
-        let mut weights = Flex::float_matmul(query.clone(), Flex::float_transpose(key.clone()));
-        let hidden = self.hidden(head, rows, last);
-        AutoArch::new().dispatch(Weights {
-            scores: own(&mut weights),
-            hidden: hidden.as_ref().map(|hidden| hidden.storage()),
-            last,
-            causal: self.causal,
-            scale: self.scale,
-        });
-        Some(Block { query, key, value, weights })
-    }
+fn writers(rows: Vec<Fresh<'_>>) -> Vec<Writer<'_>> {
+    rows.into_iter().map(Fresh::writer).collect()
+}
 
-    /// Writes the gradients of some queries of a head, and adds those of the keys and values that they see.
-    fn block_gradients(
-        &self,
-        head: usize,
-        rows: Range<usize>,
-        gradient: FlexTensor,
-        of_query: &mut [f32],
-        of_key: &mut [f32],
-        of_value: &mut [f32],
-    ) {
-        let Some(Block { query, key, value, weights }) = self.block(head, rows) else { return };
-        let width = value.layout().shape()[2];
-        let mut of_scores = Flex::float_matmul(gradient.clone(), Flex::float_transpose(value));
-        AutoArch::new().dispatch(ScoreGradients {
-            gradients: own(&mut of_scores),
-            weights: values(&weights),
-            width,
-            scale: self.scale,
-        });
-        add(of_value, &Flex::float_matmul(Flex::float_transpose(weights), gradient));
-        add(of_key, &Flex::float_matmul(Flex::float_transpose(of_scores.clone()), query));
-        of_query.copy_from_slice(values(&Flex::float_matmul(of_scores, key)));
-    }
+/// A head of `[B, heads, T, D]`, counted over the whole batch.
+fn matrix(tensor: &FlexTensor, heads: usize, head: usize) -> Matrix<'_> {
+    let layout = tensor.layout();
+    let [_, _, rows, columns] = layout.shape().dims();
+    let strides: Vec<usize> = layout.strides().iter().map(|stride| stride.unsigned_abs()).collect();
+    let start = layout.start_offset() + head / heads * strides[0] + head % heads * strides[1];
+    Matrix::of_rows(&tensor.storage()[start..], [rows, columns], strides[2])
 }
 
 /// Some rows of a head of `[B, heads, T, D]`, counted over the whole batch, as `[1, 1, rows, D]`.
-fn matrix(tensor: &FlexTensor, heads: usize, head: usize, rows: Range<usize>) -> FlexTensor {
+fn part(tensor: &FlexTensor, heads: usize, head: usize, rows: Range<usize>) -> FlexTensor {
     let layout = tensor.layout().narrow(0, head / heads, 1).narrow(1, head % heads, 1);
     tensor.clone().with_layout(layout.narrow(2, rows.start, rows.len()))
 }
@@ -280,8 +361,8 @@ const FEW: usize = 4;
 
 impl FewQueries {
     /// Adds the values that they see, by their weights, to a row for each.
-    fn write(&self, output: &mut [f32]) {
-        let queries = self.query.layout().shape()[2];
+    fn write(&self, output: &mut [&mut [f32]]) {
+        let queries = output.len();
         with_scratch(queries * self.last, |scores| {
             AutoArch::new().dispatch(Scores { few: self, scores });
             AutoArch::new().dispatch(Weights {
@@ -330,33 +411,24 @@ impl WithSimd for Scores<'_> {
 }
 
 /// The sums of values by weights.
-struct Values<'a> {
+struct Values<'a, 'b> {
     few: &'a FewQueries,
     weights: &'a [f32],
-    output: &'a mut [f32],
+    output: &'a mut [&'b mut [f32]],
 }
 
-impl WithSimd for Values<'_> {
+impl WithSimd for Values<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let width = self.few.value.layout().shape()[3];
-        let outputs = self.output.chunks_exact_mut(width);
-        for (output, weights) in outputs.zip(self.weights.chunks_exact(self.few.last)) {
+        for (output, weights) in self.output.iter_mut().zip(self.weights.chunks_exact(self.few.last)) {
             for (key, &weight) in weights.iter().enumerate() {
                 for (sum, &value) in output.iter_mut().zip(row(&self.few.value, key)) {
                     *sum = value.mul_add(weight, *sum);
                 }
             }
         }
-    }
-}
-
-/// Adds `terms` to the first of `sums`.
-fn add(sums: &mut [f32], terms: &FlexTensor) {
-    for (sum, term) in sums.iter_mut().zip(values(terms)) {
-        *sum += term;
     }
 }
 
@@ -400,29 +472,6 @@ impl WithSimd for Weights<'_> {
             let scale = if total == 0.0 { 0.0 } else { 1.0 / total };
             for x in row {
                 *x *= scale;
-            }
-        }
-    }
-}
-
-/// Replaces rows of gradients of the weights by those of the scores.
-struct ScoreGradients<'a> {
-    gradients: &'a mut [f32],
-    weights: &'a [f32],
-    width: usize,
-    scale: f32,
-}
-
-impl WithSimd for ScoreGradients<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let rows = self.gradients.chunks_exact_mut(self.width).zip(self.weights.chunks_exact(self.width));
-        for (gradients, weights) in rows {
-            let (total, _) = two_sums(gradients, weights, |g, w| (g * w, 0.0));
-            for (g, &w) in gradients.iter_mut().zip(weights) {
-                *g = self.scale * w * (*g - total);
             }
         }
     }

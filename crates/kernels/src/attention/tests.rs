@@ -3,7 +3,7 @@ use libellus_backend::testing::{assert_close, device, read};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
-use super::{Causal, attention};
+use super::{Causal, attention, packed_attention};
 use crate::testing::{assert_within, golden, narrow, numbers, scattered};
 
 /// Output and gradients of query, key and value.
@@ -224,6 +224,43 @@ fn views_are_read_as_they_look() {
     let [query, key, value] = copies;
     let expected = attention(query, key, value, None, 0.4, Causal::Yes);
     assert_close(&read(actual), &read(expected), 1e-6);
+}
+
+/// Side by side, as a fused projection leaves them, with the gradient of all three as one tensor.
+fn packed_agrees([batch, tokens, heads, width]: [usize; 4], masked: bool, causal: Causal) {
+    let device = device().autodiff();
+    let hidden = masked.then(|| mask([batch, 1, tokens, tokens], &device));
+    let packed = (scattered::<3>([batch, tokens, 3 * heads * width], &device) * 1.3).sin();
+    let run = |attend: &dyn Fn(Tensor<3>) -> Tensor<3>| {
+        let packed = packed.clone().require_grad();
+        let output = attend(packed.clone());
+        let weight = scattered(output.dims(), &device).cos();
+        let gradients = (output.clone() * weight).sum().backward();
+        [read(output.inner()), read(packed.grad(&gradients).expect("it takes part"))]
+    };
+    let actual = run(&|packed| packed_attention(packed, heads, hidden.clone(), 0.4, causal));
+    let expected = run(&|packed| {
+        let [query, key, value] = [0, 1, 2].map(|part| {
+            let columns = packed.clone().narrow(2, part * heads * width, heads * width);
+            columns.reshape([batch, tokens, heads, width]).swap_dims(1, 2)
+        });
+        let output = definition(query, key, value, hidden.clone(), 0.4, causal);
+        output.swap_dims(1, 2).reshape([batch, tokens, heads * width])
+    });
+    for (actual, expected) in actual.iter().zip(&expected) {
+        assert_within(actual, expected, 5e-6 * (tokens as f64 / 30.0).max(1.0));
+    }
+}
+
+#[test]
+fn packed_heads_are_those_apart() {
+    for causal in [Causal::No, Causal::Yes] {
+        for masked in [false, true] {
+            packed_agrees([2, 13, 3, 7], masked, causal);
+            packed_agrees([1, 3, 1, 1], masked, causal);
+            packed_agrees([1, 131, 2, 33], masked, causal);
+        }
+    }
 }
 
 #[test]

@@ -248,7 +248,7 @@ impl Forward<'_, '_> {
         let first_plane = (image - first_image) * part_rows + row;
         let first_channel = self.part.group * self.layout.shape.group_out() + first_row;
         let is_last = start + matrix.len() >= self.layout.shape.depth();
-        product::<S>(left, matrix, Start::Zero, tile);
+        product(left, matrix, Start::Zero, tile);
         if pixels.len() == STRIP && self.part.planes[first_plane].len() >= at + STRIP {
             let first = (image * self.layout.shape.channels_out + first_channel) * plane + pixels.start
                 - image * plane;

@@ -136,7 +136,7 @@ impl WithSimd for InputGradient<'_> {
             for (row, count) in pieces(rows, most_rows::<S>()) {
                 let left = Left { lines: &self.weight[first_row + row..], block: shape.depth() };
                 let tile = &mut tile[..count];
-                product::<S>(left, strip, Start::Zero, tile);
+                product(left, strip, Start::Zero, tile);
                 if shape.is_pointwise() {
                     for (plane, numbers) in self.part.planes[row..].iter_mut().zip(&*tile) {
                         match plane[pixel..].first_chunk_mut::<STRIP>() {

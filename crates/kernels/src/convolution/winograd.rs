@@ -22,7 +22,7 @@ use super::finish::Finish;
 use super::shape::Shape;
 use crate::fresh::{Fresh, filled};
 use crate::lines::{from_lines, to_lines};
-use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, product};
+use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, tile_product};
 use crate::scratch::with_scratch;
 use crate::vector::{LINE, Line};
 pub(super) use gradient::weight_gradient;
@@ -403,7 +403,7 @@ impl WithSimd for Multiply<'_> {
             // The odd line of a step is computed too, or is none.
             for (tile, count) in pieces(self.step, most_rows::<S>()) {
                 let left = Left { lines: &tiles[point * self.step + tile..], block };
-                product::<S>(left, kernels, start, &mut products[tile..tile + count]);
+                tile_product::<S>(left, kernels, start, &mut products[tile..tile + count]);
             }
         }
     }

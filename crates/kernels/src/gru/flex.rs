@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::extension::{GruGradient, GruOps};
 use crate::memory::{FlexTensor, contiguous, for_each, values};
-use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
 use crate::recurrent::{Gates, Recurrent, blocks, tensor};
 use crate::scalar::{sigmoid, tanh};
 use crate::vector::{LINE, Line};
@@ -151,7 +151,7 @@ impl WithSimd for Forward<'_> {
                         tile.fill(bias[strip]);
                         let left = Left { lines: &before[start..], block: rows };
                         let strip = &strips[strip * d_hidden..(strip + 1) * d_hidden];
-                        product::<S>(left, strip, Start::Tile, tile);
+                        tile_product::<S>(left, strip, Start::Tile, tile);
                     }
                     for place in 0..count {
                         let row = start + place;

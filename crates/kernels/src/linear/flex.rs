@@ -16,11 +16,11 @@ use super::Order;
 use super::extension::{LinearGradient, LinearOps};
 use super::packed::Packed;
 use super::strips::{Numbers, PreparedWeight, Strips, decode};
-use crate::fresh::{Fresh, filled};
+use crate::fresh::{Fresh, Writer, filled};
 use crate::matrix::Matrix;
 use crate::memory::{FlexTensor, contiguous, for_each, for_each_of, own, rows, values};
 use crate::narrow::Instructions;
-use crate::prepared::{Precision, forms};
+use crate::prepared::forms;
 use crate::product::{STRIP, StripRow, TILE, pieces};
 use crate::quantize::GROUP;
 use crate::scratch::with_scratch;
@@ -82,8 +82,8 @@ impl LinearGradient for Flex {
         };
         let ([vectors, rows], [_, columns]) = (size(left), size(right));
         let left = Matrix::new(values(left), [rows, vectors], Order::Columns);
-        let output =
-            multiply(left, &strips(Matrix::new(values(right), [vectors, columns], Order::Rows)), None);
+        let strips = Strips::once(Matrix::new(values(right), [vectors, columns], Order::Rows));
+        let output = multiply(left, &strips, None);
         FlexTensor::from_data(TensorData::new(output, [rows, columns]))
     }
 
@@ -136,7 +136,7 @@ fn of_vectors(input: FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>, orde
     let matrix = matrix(weight, order);
     let [vectors, _] = size(&input);
     if vectors >= MANY {
-        return multiplied(input, &strips(matrix), bias);
+        return multiplied(input, &Strips::once(matrix), bias);
     }
     let mut shape = input.layout().shape().to_vec();
     *shape.last_mut().expect("callers check the rank") = matrix.columns;
@@ -170,10 +170,6 @@ fn matrix(weight: &FlexTensor, order: Order) -> Matrix<'_> {
 fn size(tensor: &FlexTensor) -> [usize; 2] {
     let rows = rows(tensor);
     [rows.count, rows.width]
-}
-
-fn strips(matrix: Matrix<'_>) -> Strips {
-    Strips::new(matrix, Precision::F32, Instructions::detected())
 }
 
 fn multiplied(input: FlexTensor, strips: &Strips, bias: Option<&[f32]>) -> FlexTensor {
@@ -224,8 +220,9 @@ fn multiply(input: Matrix<'_>, strips: &Strips, bias: Option<&[f32]>) -> Vec<f32
 fn run(strips: &Strips, range: Range<usize>, packed: &Packed, rows: Vec<Fresh<'_>>, bias: Option<&[f32]>) {
     with_scratch(SLICE * STRIP, |scratch| {
         let scratch = scratch.as_chunks_mut::<STRIP>().0;
-        let mut rows: Vec<&mut [f32]> = rows.into_iter().map(Fresh::zeroed).collect();
+        let mut rows: Vec<Writer<'_>> = rows.into_iter().map(Fresh::writer).collect();
         AutoArch::new().dispatch(Multiply { strips, range, packed, rows: &mut rows, bias, scratch });
+        rows.into_iter().for_each(Writer::finish);
     });
 }
 
@@ -236,7 +233,7 @@ struct Multiply<'a, 'b> {
     /// The vectors.
     packed: &'a Packed,
     /// Of the output, the columns of the range.
-    rows: &'a mut [&'b mut [f32]],
+    rows: &'a mut [Writer<'b>],
     bias: Option<&'a [f32]>,
     /// For a slice of a strip.
     scratch: &'a mut [StripRow],
@@ -250,19 +247,19 @@ impl WithSimd for Multiply<'_, '_> {
         let Self { strips, range, packed, rows, bias, scratch } = self;
         let vectors = rows.len();
         let mut sums = [[0.0; STRIP]; VECTORS];
-        for strip in range.clone() {
+        for strip in range {
             let sums = &mut sums[..vectors];
             sums.fill([0.0; STRIP]);
             match &strips.numbers {
                 Numbers::Floats(numbers) => {
                     for (slice, numbers) in numbers.strip(strip).chunks(SLICE).enumerate() {
-                        packed.add_floats::<S>(slice, numbers, sums);
+                        packed.add_floats(slice, numbers, sums);
                     }
                 }
                 Numbers::Codes(codes, scales) => {
                     let scales = scales.strip(strip).chunks(SLICE / GROUP);
                     for (slice, (codes, scales)) in codes.strip(strip).chunks(SLICE).zip(scales).enumerate() {
-                        packed.add_floats::<S>(slice, decode::<S>(codes, scales, scratch), sums);
+                        packed.add_floats(slice, decode::<S>(codes, scales, scratch), sums);
                     }
                 }
                 Numbers::Pairs(dot, words) => {
@@ -292,14 +289,9 @@ impl WithSimd for Multiply<'_, '_> {
                 let len = bias.len().min(STRIP);
                 biases[..len].copy_from_slice(&bias[..len]);
             }
-            let column = (strip - range.start) * STRIP;
             for (row, sums) in rows.iter_mut().zip(&*sums) {
                 let sums: StripRow = std::array::from_fn(|lane| sums[lane] + biases[lane]);
-                let target = &mut row[column..];
-                match target.first_chunk_mut() {
-                    Some(target) => *target = sums,
-                    None => target.copy_from_slice(&sums[..target.len()]),
-                }
+                row.push(&sums);
             }
         }
     }

@@ -8,8 +8,9 @@ use super::flex::SLICE;
 use super::strips::{Numbers, Strips};
 use crate::matrix::{Matrix, padded};
 use crate::narrow::{PAIR, Pairs, QUAD, Quads, WordLine, pack_pairs, pack_quads};
-use crate::product::{Left, Start, StripRow, most_rows, pieces, product};
-use crate::vector::{LINE, Line};
+use crate::product::{Left, Start, StripRow, product};
+use crate::scratch::Scratch;
+use crate::vector::LINE;
 
 /// Vectors, packed.
 pub(super) struct Packed {
@@ -19,7 +20,7 @@ pub(super) struct Packed {
 
 /// Zeros beyond the last input.
 enum Lines {
-    Floats(Vec<Line>),
+    Floats(Scratch),
     Pairs(Vec<WordLine>),
     Quads { words: Vec<WordLine>, scales: Vec<f32>, offsets: Vec<i32> },
 }
@@ -31,13 +32,10 @@ impl Packed {
     }
 
     /// Adds the products with a slice of a strip to those of the slices before it.
-    #[inline(always)]
-    pub(super) fn add_floats<S: Simd>(&self, slice: usize, strip: &[StripRow], sums: &mut [StripRow]) {
+    pub(super) fn add_floats(&self, slice: usize, strip: &[StripRow], sums: &mut [StripRow]) {
         let Lines::Floats(lines) = &self.numbers else { unreachable!("strips say how vectors are packed") };
-        for (first, count) in pieces(self.vectors, most_rows::<S>()) {
-            let left = Left { lines: &lines[self.at(slice, first)..], block: self.vectors };
-            product::<S>(left, strip, Start::Tile, &mut sums[first..first + count]);
-        }
+        let left = Left { lines: &lines.as_chunks().0[self.at(slice, 0)..], block: self.vectors };
+        product(left, strip, Start::Tile, sums);
     }
 
     /// For a slice of a strip, the vectors from `first` on.
@@ -77,8 +75,8 @@ impl WithSimd for Pack<'_> {
         // Loops, because closures in them would get no vector instructions.
         let numbers = match &strips.numbers {
             Numbers::Floats(_) | Numbers::Codes(..) => {
-                let mut lines = vec![[0.0; LINE]; places(LINE)];
-                input.pack_left::<S>(range.start, &mut lines);
+                let mut lines = Scratch::new(places(LINE) * LINE);
+                input.pack_left::<S>(range.start, lines.as_chunks_mut::<LINE>().0);
                 Lines::Floats(lines)
             }
             Numbers::Pairs(..) => {

@@ -6,7 +6,6 @@ use bytemuck::{Pod, cast_slice, cast_slice_mut};
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::fresh::filled;
 use crate::linear::Order;
 use crate::matrix::Matrix;
 use crate::memory::for_each_of;
@@ -14,7 +13,7 @@ use crate::narrow::{Bf16Dot, ByteDot, Instructions, PAIR, QUAD, WordRow, pair, q
 use crate::prepared::Precision;
 use crate::product::{STRIP, StripRow};
 use crate::quantize::{GROUP, code, larger, scale_of};
-use crate::scratch::{ALIGNMENT, with_scratch};
+use crate::scratch::{Scratch, with_scratch};
 use crate::vector::{lanes, load, store};
 
 /// A weight, prepared.
@@ -48,9 +47,7 @@ pub(crate) enum Numbers {
 /// As many rows for each strip, one strip after the other.
 #[derive(Debug)]
 pub(crate) struct Rows<R> {
-    memory: Vec<f32>,
-    /// Where a cache line starts.
-    start: usize,
+    memory: Scratch,
     /// Rows of a strip.
     count: usize,
     _row: PhantomData<R>,
@@ -62,26 +59,20 @@ impl<R: Pod + Send> Rows<R> {
 
     /// `fill` gets the number of a strip, and its rows.
     fn new(strips: usize, count: usize, fill: impl Fn(usize, &mut [R]) + Send + Sync) -> Self {
-        let len = strips * count * Self::LEN;
-        let mut start = 0;
-        let memory = filled(len + ALIGNMENT, |memory| {
-            start = memory.to_cache_line().min(ALIGNMENT);
-            let (before, rest) = memory.split_at(start);
-            let (rows, after) = rest.split_at(len);
-            before.zeroed();
-            after.zeroed();
-            let strips = rows.par_chunks((count * Self::LEN).max(1)).enumerate();
-            // Moving a number takes about as long as 16 multiplications.
-            for_each_of(16 * count * Self::LEN, strips, |(strip, rows)| {
-                fill(strip, cast_slice_mut(rows.zeroed()));
-            });
-        });
-        Self { memory, start, count, _row: PhantomData }
+        Self::within(Scratch::zeros(strips * count * Self::LEN), count, fill)
+    }
+
+    /// The same in memory that may have any values.
+    fn within(mut memory: Scratch, count: usize, fill: impl Fn(usize, &mut [R]) + Send + Sync) -> Self {
+        let rows = memory.par_chunks_mut((count * Self::LEN).max(1)).enumerate();
+        // Moving a number takes about as long as 16 multiplications.
+        for_each_of(16 * count * Self::LEN, rows, |(strip, rows)| fill(strip, cast_slice_mut(rows)));
+        Self { memory, count, _row: PhantomData }
     }
 
     /// The rows of a strip.
     pub(crate) fn strip(&self, strip: usize) -> &[R] {
-        cast_slice(&self.memory[self.start + strip * self.count * Self::LEN..][..self.count * Self::LEN])
+        cast_slice(&self.memory[strip * self.count * Self::LEN..][..self.count * Self::LEN])
     }
 }
 
@@ -101,11 +92,7 @@ impl Strips {
                 });
                 Numbers::Pairs(dot, rows)
             }
-            Precision::F32 | Precision::Bf16 => {
-                Numbers::Floats(Rows::new(strips, d_input, |strip, rows: &mut [StripRow]| {
-                    AutoArch::new().dispatch(PackStrip { matrix, strip, rows });
-                }))
-            }
+            Precision::F32 | Precision::Bf16 => floats(Scratch::zeros(strips * d_input * STRIP), matrix),
             Precision::Q8 => {
                 let scales = Rows::new(strips, d_input.div_ceil(GROUP), |strip, rows: &mut [StripRow]| {
                     with_floats(matrix, strip, |floats| {
@@ -154,6 +141,19 @@ impl Strips {
         };
         Self { d_input, d_output, numbers }
     }
+
+    /// In floats, for one product.
+    pub(crate) fn once(matrix: Matrix<'_>) -> Self {
+        let (d_input, d_output) = (matrix.rows, matrix.columns);
+        let memory = Scratch::new(d_output.div_ceil(STRIP) * d_input * STRIP);
+        Self { d_input, d_output, numbers: floats(memory, matrix) }
+    }
+}
+
+fn floats(memory: Scratch, matrix: Matrix<'_>) -> Numbers {
+    Numbers::Floats(Rows::within(memory, matrix.rows, |strip, rows: &mut [StripRow]| {
+        AutoArch::new().dispatch(PackStrip { matrix, strip, rows });
+    }))
 }
 
 /// Runs `f` with a strip in floats, and zeros beyond the last input up to a whole word.

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::extension::{LstmGradient, LstmOps};
 use crate::memory::{FlexTensor, contiguous, for_each, values};
-use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
 use crate::recurrent::{Gates, Recurrent, blocks, from_blocks, tensor};
 use crate::scalar::{sigmoid, tanh};
 use crate::vector::{LINE, Line};
@@ -145,7 +145,7 @@ impl WithSimd for Forward<'_> {
                 for (start, count) in pieces(rows, most_rows::<S>()) {
                     let left = Left { lines: &before[start..], block: rows };
                     let tile = &mut tile[..count];
-                    product::<S>(left, strip, Start::Zero, tile);
+                    tile_product::<S>(left, strip, Start::Zero, tile);
                     for (row, gates) in (start..).zip(tile) {
                         let input = &projected[(step * batch + first + row) * 4 * d_hidden..][..4 * d_hidden];
                         for (gate, gates) in gates.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {

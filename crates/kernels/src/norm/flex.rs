@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use super::Centre;
 use super::extension::{NormGradient, NormOps, Statistics};
+use crate::fresh::{Fresh, filled};
 use crate::lanes::{sum, two_sums};
-use crate::memory::{contiguous, like, rework, rows, values};
+use crate::memory::{contiguous, for_each, like, rework, rows, values};
 
 /// Into how many sums of parameter gradients the vectors are divided at most; never by the number of threads, so that
 /// this doesn't change the result.
@@ -38,12 +39,16 @@ impl NormGradient for Flex {
         let [gamma, beta] = [&gamma, &beta].map(values);
         let mut statistics = vec![[0.0; 2]; rows.count];
         let piece = rows.at_a_time();
-        let beside = statistics.par_chunks_mut(piece);
-        let output = rework(input, piece * rows.width, beside, |rows, statistics| {
-            let epsilon = epsilon as f32;
-            AutoArch::new().dispatch(Forward { rows, statistics, gamma, beta, epsilon, centre });
+        let input = contiguous(input);
+        let output = filled(rows.count * rows.width, |output| {
+            let length = (piece * rows.width).max(1);
+            let pieces = output.par_chunks(length).zip(values(&input).par_chunks(length));
+            for_each(pieces.zip(statistics.par_chunks_mut(piece)), |((output, input), statistics)| {
+                let epsilon = epsilon as f32;
+                AutoArch::new().dispatch(Forward { input, output, statistics, gamma, beta, epsilon, centre });
+            });
         });
-        (output, statistics.into())
+        (like(&input, output), statistics.into())
     }
 
     fn norm_gradients(
@@ -80,7 +85,8 @@ impl NormGradient for Flex {
 
 /// Normalises vectors and notes their statistics.
 struct Forward<'a> {
-    rows: &'a mut [f32],
+    input: &'a [f32],
+    output: Fresh<'a>,
     statistics: &'a mut [[f32; 2]],
     gamma: &'a [f32],
     beta: &'a [f32],
@@ -94,16 +100,17 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let width = self.gamma.len();
-        for (row, statistics) in self.rows.chunks_exact_mut(width).zip(self.statistics) {
+        let rows = self.input.chunks_exact(width).zip(self.output.chunks(width));
+        for ((row, output), statistics) in rows.zip(self.statistics) {
             let centre = match self.centre {
                 Centre::Mean => sum(row, |x| x) / width as f32,
                 Centre::Zero => 0.0,
             };
             let variance = sum(row, |x| (x - centre) * (x - centre)) / width as f32;
             let scale = 1.0 / (variance + self.epsilon).sqrt();
-            for ((x, &gamma), &beta) in row.iter_mut().zip(self.gamma).zip(self.beta) {
-                *x = ((*x - centre) * scale).mul_add(gamma, beta);
-            }
+            output.zip_with_two(row, [self.gamma, self.beta], |x, gamma, beta| {
+                ((x - centre) * scale).mul_add(gamma, beta)
+            });
             *statistics = [centre, scale];
         }
     }

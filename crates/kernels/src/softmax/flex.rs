@@ -6,18 +6,23 @@ use rayon::prelude::*;
 
 use super::Function;
 use super::extension::{SoftmaxGradient, SoftmaxOps};
-use crate::lanes::{max, replace_and_sum, sum, two_sums};
-use crate::memory::{contiguous, rework, rows, values};
+use crate::fresh::{Fresh, filled};
+use crate::lanes::{max, sum, two_sums};
+use crate::memory::{contiguous, for_each, like, rework, rows, values};
 use crate::scalar::exp;
 
 impl SoftmaxOps for Flex {
     fn softmax_rows(input: FloatTensor<Self>, function: Function) -> FloatTensor<Self> {
+        let input = contiguous(input);
         let rows = rows(&input);
-        let (width, piece) = (rows.width, rows.at_a_time());
-        let pieces = rayon::iter::repeat_n((), rows.count.div_ceil(piece));
-        rework(input, piece * width, pieces, |rows, ()| {
-            AutoArch::new().dispatch(Forward { rows, width, function });
-        })
+        let (width, length) = (rows.width, (rows.at_a_time() * rows.width).max(1));
+        let output = filled(rows.count * width, |output| {
+            let pieces = output.par_chunks(length).zip(values(&input).par_chunks(length));
+            for_each(pieces, |(output, input)| {
+                AutoArch::new().dispatch(Forward { input, output, width, function });
+            });
+        });
+        like(&input, output)
     }
 }
 
@@ -36,9 +41,10 @@ impl SoftmaxGradient for Flex {
     }
 }
 
-/// Replaces vectors by what the function makes of them.
+/// Writes what the function makes of vectors.
 struct Forward<'a> {
-    rows: &'a mut [f32],
+    input: &'a [f32],
+    output: Fresh<'a>,
     width: usize,
     function: Function,
 }
@@ -48,40 +54,34 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
+        let rows = self.input.chunks_exact(self.width).zip(self.output.chunks(self.width));
         // A loop, since the inside of `for_each` might not be compiled for the instructions at hand.
-        for row in self.rows.chunks_exact_mut(self.width) {
+        for (row, output) in rows {
             match self.function {
-                Function::Softmax => {
-                    let largest = max(row);
-                    softmax(row, largest);
-                }
+                Function::Softmax => softmax(row, max(row), output),
                 // A finite largest element leaves negative infinity what it is.
-                Function::MaskedSoftmax => {
-                    let largest = max(row).max(f32::MIN);
-                    softmax(row, largest);
-                }
-                Function::LogSoftmax => log_softmax(row),
+                Function::MaskedSoftmax => softmax(row, max(row).max(f32::MIN), output),
+                Function::LogSoftmax => log_softmax(row, output),
             }
         }
     }
 }
 
 #[inline(always)]
-fn softmax(row: &mut [f32], largest: f32) {
-    let total = replace_and_sum(row, |x| exp(x - largest));
+fn softmax(row: &[f32], largest: f32, output: Fresh<'_>) {
+    let output = output.map(row, |x| exp(x - largest));
+    let total = sum(output, |x| x);
     let scale = if total == 0.0 { 0.0 } else { 1.0 / total };
-    for x in row {
+    for x in output {
         *x *= scale;
     }
 }
 
 #[inline(always)]
-fn log_softmax(row: &mut [f32]) {
+fn log_softmax(row: &[f32], output: Fresh<'_>) {
     let largest = max(row);
     let log_total = sum(row, |x| exp(x - largest)).ln();
-    for x in row {
-        *x = *x - largest - log_total;
-    }
+    output.map(row, |x| x - largest - log_total);
 }
 
 /// Replaces gradients of the output by those of the input.

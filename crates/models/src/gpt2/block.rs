@@ -2,9 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use libellus_layers::{
-    Activation, AttentionOptions, Dropout, KeysValues, LayerNorm, Linear, attention, merge_heads, split_heads,
-};
+use libellus_layers::{Activation, AttentionOptions, Dropout, LayerNorm, Linear};
 
 /// Attention and a perceptron, each behind a normalisation and beside an identity.
 #[derive(Module, Debug)]
@@ -16,7 +14,8 @@ pub struct Gpt2Block {
 }
 
 impl Gpt2Block {
-    /// The block's output. `keep` takes the new keys and values and returns all that are seen.
+    /// The block's output. `attend` takes queries, keys and values of all heads side by side, `[B, T, 3 D]`, and the number of
+    /// heads, and returns what the heads found, `[B, T, D]`.
     ///
     /// # Shapes
     /// - `input`: `[B, T, D]`
@@ -25,9 +24,9 @@ impl Gpt2Block {
         &self,
         input: Tensor<3>,
         options: &AttentionOptions,
-        keep: impl FnOnce(Tensor<4>, Tensor<4>) -> KeysValues,
+        attend: impl FnOnce(Tensor<3>, usize, &AttentionOptions) -> Tensor<3>,
     ) -> Tensor<3> {
-        let x = input.clone() + self.attn.forward(self.ln_1.forward(input), options, keep);
+        let x = input.clone() + self.attn.forward(self.ln_1.forward(input), options, attend);
         x.clone() + self.mlp.forward(self.ln_2.forward(x))
     }
 }
@@ -49,17 +48,12 @@ impl Gpt2Attention {
         &self,
         input: Tensor<3>,
         options: &AttentionOptions,
-        keep: impl FnOnce(Tensor<4>, Tensor<4>) -> KeysValues,
+        attend: impl FnOnce(Tensor<3>, usize, &AttentionOptions) -> Tensor<3>,
     ) -> Tensor<3> {
-        let width = input.dims()[2];
-        let projected = self.c_attn.forward(input);
-        let [query, key, value] =
-            [0, 1, 2].map(|part| split_heads(projected.clone().narrow(2, part * width, width), self.n_heads));
-        let kept = keep(key, value);
         let dropout = if self.dropout.training.is_enabled() { self.dropout.prob } else { 0.0 };
         let options = AttentionOptions { dropout, ..options.clone() };
-        let attended = attention(query, kept.keys, kept.values, &options);
-        self.dropout.forward(self.c_proj.forward(merge_heads(attended)))
+        let attended = attend(self.c_attn.forward(input), self.n_heads, &options);
+        self.dropout.forward(self.c_proj.forward(attended))
     }
 }
 

@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Bool, Int, Tensor};
 use libellus_layers::{
-    AttentionOptions, Causal, Dropout, Embedding, KeysValues, KvCache, LayerNorm, Span, trace,
+    AttentionOptions, Causal, Dropout, Embedding, KvCache, LayerNorm, Span, attention, merge_heads,
+    packed_attention, split_packed, trace,
 };
 
 use super::Gpt2Block;
@@ -40,14 +41,14 @@ impl Gpt2 {
         &self,
         tokens: Tensor<2, Int>,
         span: Span,
-        mut keep: impl FnMut(usize, Tensor<4>, Tensor<4>) -> KeysValues,
+        mut attend: impl FnMut(usize, Tensor<3>, usize, &AttentionOptions) -> Tensor<3>,
     ) -> Tensor<3> {
         let embedded = self.wte.forward(tokens) + self.wpe.forward(span.positions);
         let mut x = trace::tap("drop", self.drop.forward(embedded));
         let options =
             AttentionOptions { causal: Causal::Yes, mask: span.hidden, ..AttentionOptions::default() };
         for (index, block) in self.h.iter().enumerate() {
-            x = block.forward(x, &options, |keys, values| keep(index, keys, values));
+            x = block.forward(x, &options, |packed, heads, options| attend(index, packed, heads, options));
             x = trace::tap(format_args!("h.{index}"), x);
         }
         trace::tap("ln_f", self.ln_f.forward(x))
@@ -73,7 +74,7 @@ impl CausalLm for Gpt2 {
         let ([_, length], context) = (tokens.dims(), self.context());
         assert!(length <= context, "{length} tokens exceed the context of {context}");
         let span = Span::first(length, mask, &tokens.device());
-        self.run(tokens, span, |_, keys, values| KeysValues { keys, values })
+        self.run(tokens, span, |_, packed, heads, options| packed_attention(packed, heads, options))
     }
 
     fn forward_cached(
@@ -83,7 +84,11 @@ impl CausalLm for Gpt2 {
         cache: &mut KvCache,
     ) -> Tensor<3> {
         let span = cache.advance(tokens.dims()[1], mask, &tokens.device());
-        self.run(tokens, span, |layer, keys, values| cache.append(layer, keys, values))
+        self.run(tokens, span, |layer, packed, heads, options| {
+            let [query, keys, values] = split_packed(packed, heads);
+            let seen = cache.append(layer, keys, values);
+            merge_heads(attention(query, seen.keys, seen.values, options))
+        })
     }
 
     fn logits(&self, features: Tensor<3>) -> Tensor<3> {
