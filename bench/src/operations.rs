@@ -5,8 +5,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use libellus_kernels as kernels;
 use libellus_layers::{
-    AttentionOptions, BatchNormConfig, Causal, Conv1dConfig, Conv2dConfig, EmbeddingConfig, GroupNormConfig,
-    GruConfig, LayerNormConfig, LinearConfig, LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
+    AdaptiveAvgPool2dConfig, AttentionOptions, AvgPool2dConfig, BatchNormConfig, Causal, Conv1dConfig,
+    Conv2dConfig, EmbeddingConfig, GroupNormConfig, GruConfig, LayerNormConfig,
+    LinearConfig, LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
 };
 use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig};
 
@@ -77,6 +78,30 @@ pub(crate) fn cases() -> Vec<Case> {
         let layer = MaxPool2dConfig::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]).init();
         move |input| layer.forward(input)
     }));
+    cases.extend(map("avg_pool/3s2_8x64x112x112", [8, 64, 112, 112], |_| {
+        let layer = AvgPool2dConfig::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]).init();
+        move |input| layer.forward(input)
+    }));
+    cases.extend(map("avg_pool/2s2_8x128x56x56", [8, 128, 56, 56], |_| {
+        let layer = AvgPool2dConfig::new([2, 2]).init();
+        move |input| layer.forward(input)
+    }));
+    cases.extend(map("adaptive_avg_pool/1_8x2048x7x7", [8, 2048, 7, 7], |_| {
+        let layer = AdaptiveAvgPool2dConfig::new([1, 1]).init();
+        move |input| layer.forward(input)
+    }));
+    cases.extend(map("adaptive_avg_pool/7_8x512x16x16", [8, 512, 16, 16], |_| {
+        let layer = AdaptiveAvgPool2dConfig::new([7, 7]).init();
+        move |input| layer.forward(input)
+    }));
+    for (name, interpolation) in [
+        ("resize2d/nearest_8x64x56x56", kernels::Interpolation::Nearest),
+        ("resize2d/bilinear_8x64x56x56", kernels::Interpolation::Bilinear),
+    ] {
+        cases.extend(map(name, [8, 64, 56, 56], move |_| {
+            move |input| kernels::resize2d(input, [112, 112], interpolation)
+        }));
+    }
     cases.extend(attentions("attention/8x12x256x64", Causal::No));
     cases.extend(attentions("attention/causal_8x12x256x64", Causal::Yes));
     cases.push(Case::new("attention/decode_12x1024x64", |device| {

@@ -68,7 +68,12 @@ impl<'a> Fresh<'a> {
 
     /// Zeros.
     pub(crate) fn zeroed(self) -> &'a mut [f32] {
-        self.memory.fill(MaybeUninit::new(0.0));
+        self.full(0.0)
+    }
+
+    /// The same number everywhere.
+    pub(crate) fn full(self, number: f32) -> &'a mut [f32] {
+        self.memory.fill(MaybeUninit::new(number));
         self.into_written()
     }
 
@@ -184,6 +189,12 @@ mod tests {
                     memory.zeroed();
                 }),
                 vec![0.0; len]
+            );
+            assert_eq!(
+                filled(len, |memory| {
+                    memory.full(7.0);
+                }),
+                vec![7.0; len]
             );
             assert_eq!(
                 filled(len, |memory| {

@@ -43,6 +43,7 @@ mod memory;
 mod narrow;
 mod norm;
 mod optimizer;
+mod plane_map;
 mod pooling;
 mod prepared;
 #[cfg(feature = "flex")]
@@ -50,6 +51,7 @@ mod product;
 mod quantize;
 #[cfg(feature = "flex")]
 mod recurrent;
+mod resize;
 #[cfg(feature = "flex")]
 mod scalar;
 #[cfg(feature = "flex")]
@@ -73,6 +75,7 @@ pub use linear::{linear, linear_transposed};
 pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};
 pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};
-pub use pooling::max_pool2d;
+pub use pooling::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 pub use prepared::{Precision, PrepareInference, Prepared};
+pub use resize::{Interpolation, resize2d};
 pub use softmax::{log_softmax, masked_softmax, softmax};

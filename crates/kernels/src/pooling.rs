@@ -1,5 +1,6 @@
 //! Pooling over windows of an image.
 
+mod average;
 mod extension;
 #[cfg(feature = "flex")]
 mod flex;
@@ -12,6 +13,7 @@ use burn::tensor::{Tensor, module};
 
 use crate::convolution::Shape;
 use crate::device::is_accelerated;
+pub use average::{adaptive_avg_pool2d, avg_pool2d};
 use extension::PoolingOps;
 
 /// The largest number of each window, the same as burn's; NaN where there is one.

@@ -12,6 +12,14 @@ pub(crate) fn scattered<const D: usize>(shape: [usize; D], device: &Device) -> T
     Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
 }
 
+/// Fractions from -1 to 1 without a pattern, which f32 holds exactly; golden scripts make the same.
+pub(crate) fn fractions<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
+    let len = shape.iter().product::<usize>();
+    let values =
+        (0..len).map(|index| (((index * 7919 + 613 * seed) % 1021) as f32 - 510.0) / 512.0).collect();
+    Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
+}
+
 /// The bytes of `tests/golden/<name>.safetensors`.
 pub(crate) fn golden(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/golden/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));

@@ -11,12 +11,12 @@
 //! | [`DropPath`], [`Residual`], [`BasicBlock`] | burn has none |
 //! | [`EncoderBlock`], [`SelfAttention`], [`FeedForward`] | burn's have separate projections, one dropout rate, no stochastic depth, and don't use the fused attention |
 //! | [`attention()`] | burn's lacks grouped queries and dropout, and in training keeps all scores |
-//! | [`resize_bilinear`] | burn's has no gradient on ndarray |
+//! | [`resize_bilinear`] | burn's has no gradient on ndarray, and takes longer on flex |
 //! | [`KvCache`] | burn's copies everything at each step, and knows no padding |
 //! | [`Rope`] | burn's rotates neighbours, checkpoints of the Llama family expect halves |
 //! | [`Rnn`], [`Lstm`], [`Gru`] | burn's have one layer, no dropout, and a tensor for each gate where PyTorch's checkpoints have one for all |
 //! | [`Linear`], [`Conv1d`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`], [`GroupNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
-//! | [`MaxPool2d`] | burn's takes twelve times as long on a CPU |
+//! | [`MaxPool2d`], [`AvgPool2d`], [`AdaptiveAvgPool2d`] | burn's take many times as long on a CPU |
 //! | [`ConvNorm`], [`SqueezeExcitation`], [`InvertedResidual`], [`ZeroBias`] | burn has none |
 //!
 //! Layers have burn's parameter names and shapes, and PyTorch's initial distributions.
@@ -67,7 +67,9 @@ pub use inverted_residual::{Expand, InvertedResidual, InvertedResidualConfig};
 pub use kv_cache::{KeysValues, KvCache, Span};
 pub use linear::{Linear, LinearConfig};
 pub use norm::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
-pub use pool::{MaxPool2d, MaxPool2dConfig};
+pub use pool::{
+    AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,
+};
 pub use recurrent::{
     Gru, GruConfig, Lstm, LstmConfig, LstmOutput, LstmState, RecurrentLayer, RecurrentWeights, Rnn,
     RnnConfig, RnnNonlinearity, RnnOutput,
@@ -85,5 +87,4 @@ pub use zero_bias::ZeroBias;
 
 pub use libellus_kernels::{Precision, PrepareInference, Prepared};
 
-pub use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig};
 pub use burn::nn::{Dropout, DropoutConfig, Identity, Initializer, PaddingConfig2d, Relu};

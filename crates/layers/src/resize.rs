@@ -1,9 +1,11 @@
 //! Bilinear interpolation.
 //!
-//! burn has it too, but on ndarray without a gradient. It is linear in the rows and in the columns, so two matrix products
-//! do it, differentiably on every backend.
+//! burn has it too, but on ndarray without a gradient.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
+use libellus_kernels::{Interpolation, resize2d};
+
+use crate::trace;
 
 /// Interpolates maps to another size so that the corners stay where they are, as PyTorch's
 /// `interpolate(mode="bilinear", align_corners=True)`.
@@ -15,31 +17,18 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// # Panics
 /// If either size is zero.
 pub fn resize_bilinear(maps: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
-    let [_, _, rows, columns] = maps.dims();
+    let [batch, channels, rows, columns] = maps.dims();
     assert!(rows * columns * height * width > 0, "maps of {rows}x{columns} can't become {height}x{width}");
-    let device = maps.device();
-    let vertical = weights(rows, height, &device).unsqueeze::<4>();
-    let horizontal = weights(columns, width, &device).transpose().unsqueeze::<4>();
-    vertical.matmul(maps).matmul(horizontal)
-}
-
-/// How much each of `from` places contributes to each of `to`: `[to, from]`.
-fn weights(from: usize, to: usize, device: &Device) -> Tensor<2> {
-    let step = if to > 1 { (from - 1) as f64 / (to - 1) as f64 } else { 0.0 };
-    let mut weights = vec![0.0f32; to * from];
-    for place in 0..to {
-        let position = place as f64 * step;
-        let below = (position as usize).min(from - 1);
-        let share = position - below as f64;
-        weights[place * from + below] += (1.0 - share) as f32;
-        weights[place * from + (below + 1).min(from - 1)] += share as f32;
+    if trace::only_shapes() {
+        return Tensor::zeros([batch, channels, height, width], &maps.device());
     }
-    Tensor::from_data(TensorData::new(weights, [to, from]), device)
+    resize2d(maps, [height, width], Interpolation::BilinearCorners)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::TensorData;
     use libellus_backend::testing::{assert_close, device, read};
 
     fn maps() -> Tensor<4> {

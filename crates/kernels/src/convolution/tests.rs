@@ -6,6 +6,7 @@ use safetensors::SafeTensors;
 
 use super::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
 use crate::device::is_accelerated;
+use crate::testing::fractions;
 
 /// A few roundings of f32.
 const EXACT: f64 = 2e-6;
@@ -35,24 +36,16 @@ fn dilated(case: Case, dilation: [usize; 2]) -> Case {
     Case { options: ConvOptions { dilation, ..case.options.clone() }, ..case }
 }
 
-/// Fractions from -1 to 1 without a pattern, which f32 holds exactly; the golden script makes the same.
-fn numbers<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
-    let len = shape.iter().product::<usize>();
-    let values =
-        (0..len).map(|index| (((index * 7919 + 613 * seed) % 1021) as f32 - 510.0) / 512.0).collect();
-    Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
-}
-
 type Convolution = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, ConvOptions<2>) -> Tensor<4>;
 
 /// The output and the gradients of input, weight and bias.
 fn output_and_gradients(case: &Case, convolution: Convolution) -> [(&'static str, TensorData); 4] {
     let device = device().autodiff();
-    let input = numbers(case.input, 1, &device).require_grad();
-    let weight = numbers(case.weight, 2, &device).require_grad();
-    let bias = numbers([case.weight[0]], 3, &device).require_grad();
+    let input = fractions(case.input, 1, &device).require_grad();
+    let weight = fractions(case.weight, 2, &device).require_grad();
+    let bias = fractions([case.weight[0]], 3, &device).require_grad();
     let output = convolution(input.clone(), weight.clone(), Some(bias.clone()), case.options.clone());
-    let gradients = (output.clone() * numbers(output.dims(), 4, &device)).sum().backward();
+    let gradients = (output.clone() * fractions(output.dims(), 4, &device)).sum().backward();
     let gradient = "every one takes part";
     [
         ("output", read(output.inner())),
@@ -65,7 +58,7 @@ fn output_and_gradients(case: &Case, convolution: Convolution) -> [(&'static str
 /// Twice the tolerance, since burn's own numbers are off as much. Where the numbers are burn's anyway there is nothing to compare.
 #[track_caller]
 fn agrees(case: &Case) {
-    if !is_accelerated(&numbers([1], 1, &device())) {
+    if !is_accelerated(&fractions([1], 1, &device())) {
         return;
     }
     let expected = output_and_gradients(case, module::conv2d);
@@ -102,7 +95,7 @@ fn numbers_of_torch_in_f64() {
 
 /// What follows the convolution, at random.
 fn epilogue(shape: [usize; 4], parts: usize, nonlinearity: Nonlinearity, device: &Device) -> Epilogue {
-    let of_channels = |seed| numbers([shape[1]], seed, device);
+    let of_channels = |seed| fractions([shape[1]], seed, device);
     Epilogue {
         bias: (parts & 1 != 0).then(|| of_channels(5)),
         norm: (parts & 2 != 0).then(|| ChannelNorm {
@@ -112,7 +105,7 @@ fn epilogue(shape: [usize; 4], parts: usize, nonlinearity: Nonlinearity, device:
             variance: of_channels(9) + 1.25,
             epsilon: 1e-3,
         }),
-        residual: (parts & 4 != 0).then(|| numbers(shape, 10, device)),
+        residual: (parts & 4 != 0).then(|| fractions(shape, 10, device)),
         nonlinearity,
     }
 }
@@ -148,7 +141,7 @@ fn all_at_once_is_one_after_the_other() {
         for parts in 0..8 {
             let nonlinearity = nonlinearities[(index + parts) % nonlinearities.len()];
             let compute = |device: &Device| {
-                let (input, weight) = (numbers(case.input, 1, device), numbers(case.weight, 2, device));
+                let (input, weight) = (fractions(case.input, 1, device), fractions(case.weight, 2, device));
                 let shape = module::conv2d(input.clone(), weight.clone(), None, case.options.clone()).dims();
                 let epilogue = epilogue(shape, parts, nonlinearity, device);
                 read(conv2d_fused(input, weight, case.options.clone(), epilogue))
@@ -215,7 +208,7 @@ fn depthwise_at_the_edges() {
 #[test]
 fn an_empty_batch() {
     let device = device();
-    if !is_accelerated(&numbers([1], 1, &device)) {
+    if !is_accelerated(&fractions([1], 1, &device)) {
         return;
     }
     for case in [
@@ -232,7 +225,7 @@ fn an_empty_batch() {
 #[test]
 fn a_wrong_number_of_channels_panics_as_in_burn() {
     let device = device();
-    let (input, weight) = (numbers([1, 3, 5, 5], 1, &device), numbers([2, 4, 3, 3], 2, &device));
+    let (input, weight) = (fractions([1, 3, 5, 5], 1, &device), fractions([2, 4, 3, 3], 2, &device));
     let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
     let outcome = std::panic::catch_unwind(move || conv2d(input, weight, None, options));
     assert!(outcome.is_err());
@@ -243,8 +236,8 @@ fn views_are_read_as_they_look() {
     let device = device();
     let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
     for channels in [5, 32] {
-        let input = numbers([2, channels, 9, 7], 1, &device).swap_dims(2, 3);
-        let weight = numbers([channels, 34, 3, 3], 2, &device).swap_dims(0, 1);
+        let input = fractions([2, channels, 9, 7], 1, &device).swap_dims(2, 3);
+        let weight = fractions([channels, 34, 3, 3], 2, &device).swap_dims(0, 1);
         let output = conv2d(input.clone(), weight.clone(), None, options.clone());
         assert_close(&read(output), &read(module::conv2d(input, weight, None, options.clone())), WINOGRAD);
     }
@@ -254,16 +247,16 @@ fn views_are_read_as_they_look() {
 #[test]
 fn nan_and_infinity_stay_visible() {
     let device = device();
-    if !is_accelerated(&numbers([1], 1, &device)) {
+    if !is_accelerated(&fractions([1], 1, &device)) {
         return;
     }
     let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
     for (channels, reach) in [(5, 1), (32, 5)] {
         for special in [f32::NAN, f32::INFINITY] {
-            let input = numbers([1, channels, 16, 16], 1, &device);
+            let input = fractions([1, channels, 16, 16], 1, &device);
             let spot = Tensor::from_data(TensorData::from([[[[special]]]]), &device);
             let input = input.slice_assign([0..1, 1..2, 6..7, 9..10], spot);
-            let weight = numbers([channels, channels, 3, 3], 2, &device);
+            let weight = fractions([channels, channels, 3, 3], 2, &device);
             let output = read(conv2d(input, weight, None, options.clone()));
             for (index, number) in output.iter::<f32>().enumerate() {
                 let (row, column) = (index / 16 % 16, index % 16);
@@ -285,7 +278,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         winograd([2, 135, 14, 13], 260, 1),
         case([2, 24, 23, 19], [24, 1, 3, 3], 1, 1),
     ];
-    if !is_accelerated(&numbers([1], 1, &device())) {
+    if !is_accelerated(&fractions([1], 1, &device())) {
         return;
     }
     let compute = |threads| {
