@@ -6,7 +6,7 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 use libellus_kernels as kernels;
 use libellus_layers::{
     AdaptiveAvgPool2dConfig, AttentionOptions, AvgPool2dConfig, BatchNormConfig, Causal, Conv1dConfig,
-    Conv2dConfig, EmbeddingConfig, GroupNormConfig, GruConfig, LayerNormConfig,
+    Conv2dConfig, ConvTranspose2dConfig, EmbeddingConfig, GroupNormConfig, GruConfig, LayerNormConfig,
     LinearConfig, LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
 };
 use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig};
@@ -49,6 +49,19 @@ pub(crate) fn cases() -> Vec<Case> {
         let layer = Conv1dConfig::new(80, 384, 3).with_padding(1).init(device);
         move |input| layer.forward(input)
     }));
+    // Batch, channels in and out, height and width, kernel, padding; all double the size.
+    for (name, [batch, channels_in, channels_out, side, kernel, padding]) in [
+        ("conv_transpose2d/2x2s2_128_64_56/b1", [1, 128, 64, 56, 2, 0]),
+        ("conv_transpose2d/4x4s2_128_64_32/b8", [8, 128, 64, 32, 4, 1]),
+    ] {
+        cases.extend(map(name, [batch, channels_in, side, side], move |device| {
+            let layer = ConvTranspose2dConfig::new([channels_in, channels_out], [kernel; 2])
+                .with_stride([2, 2])
+                .with_padding([padding; 2])
+                .init(device);
+            move |input| layer.forward(input)
+        }));
+    }
     cases.extend(map("softmax/8x12x256x256", [8, 12, 256, 256], |_| |input| kernels::softmax(input)));
     cases.extend(map("layer_norm/8x256x768", [8, 256, 768], |device| {
         let layer = LayerNormConfig::new(768).init(device);

@@ -79,6 +79,13 @@ def conv(batch, channels_in, channels_out, side, kernel, stride, groups):
     )
 
 
+def conv_transpose(batch, channels_in, channels_out, side, kernel, padding):
+    return lambda: (
+        nn.ConvTranspose2d(channels_in, channels_out, kernel, 2, padding),
+        random(batch, channels_in, side, side),
+    )
+
+
 def on(function, *shape):
     return lambda: (function, random(*shape))
 
@@ -94,6 +101,8 @@ LAYERS = {
     "conv2d/3x3_256_14/b1": conv(1, 256, 256, 14, 3, 1, 1),
     "conv2d/3x3_512_7/b8": conv(8, 512, 512, 7, 3, 1, 1),
     "conv1d/80_384_3000": lambda: (nn.Conv1d(80, 384, 3, padding=1), random(1, 80, 3000)),
+    "conv_transpose2d/2x2s2_128_64_56/b1": conv_transpose(1, 128, 64, 56, 2, 0),
+    "conv_transpose2d/4x4s2_128_64_32/b8": conv_transpose(8, 128, 64, 32, 4, 1),
     "softmax/8x12x256x256": on(lambda x: F.softmax(x, 3), 8, 12, 256, 256),
     "layer_norm/8x256x768": lambda: (nn.LayerNorm(768), random(8, 256, 768)),
     "rms_norm/8x256x768": lambda: (nn.RMSNorm(768), random(8, 256, 768)),

@@ -20,6 +20,7 @@ mod patches;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod transposed;
 #[cfg(feature = "flex")]
 mod winograd;
 
@@ -33,6 +34,7 @@ pub use fused::{ChannelNorm, Epilogue, Nonlinearity, conv2d_fused};
 #[cfg(feature = "flex")]
 pub(crate) use padded::Layout;
 pub(crate) use shape::Shape;
+pub use transposed::conv_transpose2d;
 
 /// The convolution of `input` with the kernels in `weight`, plus `bias`; the same as burn's.
 ///

@@ -68,7 +68,7 @@ pub use activation::{
 pub use allocator::keep_freed_memory;
 pub use attention::{Causal, attention, packed_attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
-pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
+pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv_transpose2d, conv2d, conv2d_fused};
 pub use group_norm::group_norm;
 pub use gru::gru;
 pub use linear::{linear, linear_transposed};

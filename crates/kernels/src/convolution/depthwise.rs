@@ -38,7 +38,12 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Fini
 }
 
 /// The gradient of the input.
-pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
+pub(super) fn input_gradient(
+    shape: &Shape,
+    weight: &[f32],
+    gradient: &[f32],
+    finish: Finish<'_>,
+) -> Vec<f32> {
     let layout = &Layout::of_whole_lines(shape);
     let planes = gradient.par_chunks_exact(shape.pixels_out());
     filled(shape.batch * shape.channels_in * shape.pixels_in(), |output| {
@@ -50,7 +55,8 @@ pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) ->
             with_scratch(size + layout.pitch, |scratch| {
                 let (padded, columns) = scratch.split_at_mut(size);
                 layout.fill_gradient(gradient, padded);
-                AutoArch::new().dispatch(InputGradient { layout, kernel, padded, columns, output });
+                let op = InputGradient { layout, kernel, finish, plane, padded, columns, output };
+                AutoArch::new().dispatch(op);
             });
         });
     })
@@ -230,6 +236,9 @@ fn convolve_columns<S: Simd, const VECTORS: usize>(
 struct InputGradient<'a> {
     layout: &'a Layout<'a>,
     kernel: &'a [f32],
+    finish: Finish<'a>,
+    /// Counted through the batch.
+    plane: usize,
     padded: &'a [f32],
     /// For the columns of a row that have the same `column % stride`.
     columns: &'a mut [f32],
@@ -241,7 +250,7 @@ impl WithSimd for InputGradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { layout, kernel, padded, columns, output } = self;
+        let Self { layout, kernel, finish, plane, padded, columns, output } = self;
         let shape = layout.shape;
         let (stride, padding, width) = (shape.stride[1], shape.padding[1], shape.input[1]);
         let columns = &mut columns[..(width + padding).div_ceil(stride)];
@@ -259,6 +268,7 @@ impl WithSimd for InputGradient<'_> {
                 }
             }
         }
+        finish.all(plane % shape.channels_in, plane * output.len(), output);
     }
 }
 

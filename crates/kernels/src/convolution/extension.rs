@@ -44,15 +44,15 @@ pub(crate) trait ConvolutionGradient: ConvolutionOps {
     ) -> FloatTensor<Self>;
 
     /// The gradient of the bias.
-    fn convolution_bias_gradient(gradient: FloatTensor<Self>, shape: Shape) -> FloatTensor<Self>;
+    fn convolution_bias_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// What the backward pass needs.
 #[derive(Debug, Clone, Copy)]
-struct Kept {
-    input: NodeId,
-    weight: NodeId,
-    shape: Shape,
+pub(super) struct Kept {
+    pub(super) input: NodeId,
+    pub(super) weight: NodeId,
+    pub(super) shape: Shape,
 }
 
 impl Kept {
@@ -68,7 +68,7 @@ impl Kept {
         let kept_input = checkpointer.retrieve_node_output(self.input);
         let kept_weight = checkpointer.retrieve_node_output(self.weight);
         if let Some(node) = bias {
-            gradients.register::<B>(node, B::convolution_bias_gradient(gradient.clone(), self.shape));
+            gradients.register::<B>(node, B::convolution_bias_gradient(gradient.clone()));
         }
         if let Some(node) = weight {
             let gradient = B::convolution_weight_gradient(kept_input, gradient.clone(), self.shape);

@@ -8,9 +8,10 @@ use super::extension::{ConvolutionGradient, ConvolutionOps};
 use super::finish::Finish;
 use super::fused::Epilogue;
 use super::shape::Shape;
+use super::transposed::TransposedOps;
 use super::{depthwise, lowered, lowered_gradient, winograd};
 use crate::device::to_flex;
-use crate::memory::{FlexTensor, contiguous, values};
+use crate::memory::{FlexTensor, channels, contiguous, values};
 use crate::prepared::forms;
 
 impl ConvolutionOps for Flex {
@@ -80,16 +81,7 @@ impl ConvolutionGradient for Flex {
         gradient: FloatTensor<Self>,
         shape: Shape,
     ) -> FloatTensor<Self> {
-        let (weight, gradient) = (contiguous(weight), contiguous(gradient));
-        let (weight, gradient) = (values(&weight), values(&gradient));
-        let output = if winograd::suits(&shape) {
-            winograd::input_gradient(&shape, weight, gradient)
-        } else if depthwise::suits(&shape) {
-            depthwise::input_gradient(&shape, weight, gradient)
-        } else {
-            lowered_gradient::input(&shape, weight, gradient)
-        };
-        tensor(output, [shape.batch, shape.channels_in, shape.input[0], shape.input[1]])
+        input_gradient(weight, gradient, &shape, Finish::default())
     }
 
     fn convolution_weight_gradient(
@@ -109,16 +101,43 @@ impl ConvolutionGradient for Flex {
         tensor(output, [shape.channels_out, shape.group_in(), shape.kernel[0], shape.kernel[1]])
     }
 
-    fn convolution_bias_gradient(gradient: FloatTensor<Self>, shape: Shape) -> FloatTensor<Self> {
+    fn convolution_bias_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self> {
         let gradient = contiguous(gradient);
-        let (numbers, plane) = (values(&gradient), shape.pixels_out());
+        let (numbers, of_gradient) = (values(&gradient), channels(&gradient));
+        let batch = gradient.layout().shape()[0];
         let sum_of = |channel: usize| {
-            let planes =
-                (0..shape.batch).map(|image| &numbers[(image * shape.channels_out + channel) * plane..]);
-            planes.map(|numbers| sum(&numbers[..plane])).sum()
+            let planes = (0..batch)
+                .map(|image| &numbers[(image * of_gradient.count + channel) * of_gradient.length..]);
+            planes.map(|numbers| sum(&numbers[..of_gradient.length])).sum()
         };
-        tensor((0..shape.channels_out).into_par_iter().map(sum_of).collect(), [shape.channels_out])
+        tensor((0..of_gradient.count).into_par_iter().map(sum_of).collect(), [of_gradient.count])
     }
+}
+
+impl TransposedOps for Flex {
+    fn transposed_convolution(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        shape: Shape,
+    ) -> FloatTensor<Self> {
+        let bias = contiguous(bias);
+        input_gradient(weight, input, &shape, Finish { shift: Some(values(&bias)), ..Finish::default() })
+    }
+}
+
+/// The gradient of a convolution's input, or the transposed convolution of the tensor in its place.
+fn input_gradient(weight: FlexTensor, gradient: FlexTensor, shape: &Shape, finish: Finish<'_>) -> FlexTensor {
+    let (weight, gradient) = (contiguous(weight), contiguous(gradient));
+    let (weight, gradient) = (values(&weight), values(&gradient));
+    let output = if winograd::suits(shape) {
+        winograd::input_gradient(shape, weight, gradient, finish)
+    } else if depthwise::suits(shape) {
+        depthwise::input_gradient(shape, weight, gradient, finish)
+    } else {
+        lowered_gradient::input(shape, weight, gradient, finish)
+    };
+    tensor(output, [shape.batch, shape.channels_in, shape.input[0], shape.input[1]])
 }
 
 /// The sum of numbers, in parts of 8 that vector instructions can add.

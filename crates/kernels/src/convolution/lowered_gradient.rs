@@ -5,6 +5,7 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, VFma, WithSimd};
 use rayon::prelude::*;
 
+use super::finish::Finish;
 use super::lowered::with_planes;
 use super::padded::Layout;
 use super::patches::Patches;
@@ -16,14 +17,15 @@ use crate::scratch::with_scratch;
 use crate::vector::{Floats, LINE, Line, lanes, load, multiply_add, splat, store};
 
 /// The gradient of the input, `[batch, channels_in, height, width]`: what each output pixel gives to its patch.
-pub(super) fn input(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let sampled = input_of_reduced(&shape.reduced(), weight, gradient);
+pub(super) fn input(shape: &Shape, weight: &[f32], gradient: &[f32], finish: Finish<'_>) -> Vec<f32> {
     if !shape.is_sampling() {
-        return sampled;
+        return input_of_reduced(&shape.reduced(), weight, gradient, finish);
     }
+    let sampled = input_of_reduced(&shape.reduced(), weight, gradient, Finish::default());
     filled(shape.batch * shape.channels_in * shape.pixels_in(), |output| {
         let planes = output.par_chunks(shape.pixels_in());
-        planes.zip(sampled.par_chunks_exact(shape.pixels_out())).for_each(|(plane, sampled)| {
+        let pairs = planes.zip(sampled.par_chunks_exact(shape.pixels_out()));
+        pairs.enumerate().for_each(|(index, (plane, sampled))| {
             let plane = plane.zeroed();
             let rows = plane.chunks_exact_mut(shape.input[1]).step_by(shape.stride[0]);
             for (row, sampled) in rows.zip(sampled.chunks_exact(shape.output[1])) {
@@ -31,11 +33,12 @@ pub(super) fn input(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32>
                     *target = number;
                 }
             }
+            finish.all(index % shape.channels_in, index * plane.len(), plane);
         });
     })
 }
 
-fn input_of_reduced(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
+fn input_of_reduced(shape: &Shape, weight: &[f32], gradient: &[f32], finish: Finish<'_>) -> Vec<f32> {
     let packed: Vec<Vec<Line>> = weight
         .chunks(shape.group_out() * shape.depth())
         .map(|weight| pack_columns(weight, shape.group_out(), shape.depth()))
@@ -66,6 +69,7 @@ fn input_of_reduced(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32>
                     layout,
                     gradient,
                     weight,
+                    finish,
                     part,
                     strip,
                     padded,
@@ -102,6 +106,7 @@ struct InputGradient<'a> {
     layout: Layout<'a>,
     gradient: &'a [f32],
     weight: &'a [Line],
+    finish: Finish<'a>,
     part: InputPart<'a>,
     /// A row for each output channel.
     strip: &'a mut [StripRow],
@@ -155,6 +160,11 @@ impl WithSimd for InputGradient<'_> {
             for (plane, padded) in planes.zip(self.padded.chunks_exact(self.layout.len())) {
                 self.layout.unfill(padded, plane);
             }
+        }
+        let first_channel = self.part.group * shape.group_in() + self.part.channel;
+        let first = self.part.image * shape.channels_in + first_channel;
+        for (index, plane) in self.part.planes.iter_mut().enumerate() {
+            self.finish.all(first_channel + index, (first + index) * plane.len(), plane);
         }
     }
 }

@@ -62,7 +62,12 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Fini
 }
 
 /// The gradient of the input: a convolution of the output's gradient with the kernels turned round.
-pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
+pub(super) fn input_gradient(
+    shape: &Shape,
+    weight: &[f32],
+    gradient: &[f32],
+    finish: Finish<'_>,
+) -> Vec<f32> {
     let layer = Layer {
         batch: shape.batch,
         channels_in: shape.channels_out,
@@ -72,7 +77,7 @@ pub(super) fn input_gradient(shape: &Shape, weight: &[f32], gradient: &[f32]) ->
         padding: shape.padding.map(|padding| 2 - padding),
         kernels: Kernels::TurnedRound,
     };
-    layer.run(gradient, weight, Finish::default())
+    layer.run(gradient, weight, finish)
 }
 
 /// How a layer sees the weights.
