@@ -22,6 +22,7 @@ mod attention;
 mod backward;
 mod batch_norm;
 mod convolution;
+mod cross_entropy;
 mod device;
 #[cfg(feature = "flex")]
 mod elementwise;
@@ -29,6 +30,8 @@ mod elementwise;
 mod fresh;
 mod group_norm;
 mod gru;
+#[cfg(feature = "flex")]
+mod indices;
 #[cfg(feature = "flex")]
 mod lanes;
 mod linear;
@@ -69,6 +72,7 @@ pub use allocator::keep_freed_memory;
 pub use attention::{Causal, attention, packed_attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv_transpose2d, conv2d, conv2d_fused};
+pub use cross_entropy::cross_entropy;
 pub use group_norm::group_norm;
 pub use gru::gru;
 pub use linear::{linear, linear_transposed};

@@ -45,7 +45,11 @@ pub(crate) fn own(tensor: &mut FlexTensor) -> &mut [f32] {
     &mut tensor.storage_mut()[start..end]
 }
 
-fn bounds(tensor: &FlexTensor) -> (usize, usize) {
+/// Where the elements of a contiguous tensor begin and end in its memory.
+///
+/// # Panics
+/// If `tensor` isn't contiguous.
+pub(crate) fn bounds(tensor: &FlexTensor) -> (usize, usize) {
     tensor.layout().contiguous_offsets().expect("callers make the tensor contiguous first")
 }
 

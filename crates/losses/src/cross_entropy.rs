@@ -4,8 +4,8 @@
 //! targets as mixup (arXiv:1710.09412) and cutmix (arXiv:1905.04899) make them. Reference implementation:
 //! `torch.nn.CrossEntropyLoss`.
 //!
-//! Both forms go through one log-softmax. A softmax followed by a logarithm would be infinite, and its gradient NaN, where
-//! a probability rounds to zero.
+//! Both forms take the logarithm of the sum of exponentials. A softmax followed by a logarithm would be infinite, and its
+//! gradient NaN, where a probability rounds to zero.
 //!
 //! burn's `CrossEntropyLoss` lacks soft targets, and builds a table of targets for label smoothing where a mean over the
 //! classes does.
@@ -13,7 +13,7 @@
 //! Shapes: `N` samples, `K` classes.
 
 use burn::tensor::{Int, Tensor};
-use libellus_kernels::log_softmax;
+use libellus_kernels::{cross_entropy, log_softmax};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LossError;
@@ -52,17 +52,13 @@ impl CrossEntropy {
     ///
     /// # Shapes
     /// - `logits`: `[N, K]`
-    /// - `labels`: `[N]`, each in `0..K`; others give an undefined result
+    /// - `labels`: `[N]`, each in `0..K`; on other backends than flex, others give an undefined result
     /// - output: `[1]`
     ///
     /// # Panics
-    /// When the numbers of samples differ.
+    /// When the numbers of samples differ, and on flex when a label is out of range.
     pub fn forward(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-        let [samples, _] = logits.dims();
-        assert_eq!(labels.dims(), [samples], "cross entropy needs one label per sample");
-        let log_probabilities = log_softmax(logits);
-        let right = log_probabilities.clone().gather(1, labels.reshape([samples, 1]));
-        self.smooth(right.mean().neg(), log_probabilities)
+        cross_entropy(logits, labels, self.label_smoothing).mean()
     }
 
     /// Cross entropy with a distribution over the classes per sample.
@@ -79,12 +75,7 @@ impl CrossEntropy {
     pub fn forward_soft(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         assert_eq!(logits.dims(), targets.dims(), "cross entropy needs a target for each logit");
         let log_probabilities = log_softmax(logits);
-        let likelihood = (targets * log_probabilities.clone()).sum_dim(1);
-        self.smooth(likelihood.mean().neg(), log_probabilities)
-    }
-
-    /// `1 - ε` of the loss, and `ε` of the loss of a uniform target.
-    fn smooth(&self, loss: Tensor<1>, log_probabilities: Tensor<2>) -> Tensor<1> {
+        let loss = (targets * log_probabilities.clone()).sum_dim(1).mean().neg();
         match self.label_smoothing {
             0.0 => loss,
             share => loss * (1.0 - share) - log_probabilities.mean() * share,
