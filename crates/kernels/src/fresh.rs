@@ -86,6 +86,18 @@ impl<'a> Fresh<'a> {
         self.into_written()
     }
 
+    /// Copies of the rows of `table`, `width` numbers each, at `places`.
+    ///
+    /// # Panics
+    /// If they don't fill the memory, or a place is beyond the table.
+    pub(crate) fn gathered(self, table: &[f32], width: usize, places: &[usize]) -> &'a mut [f32] {
+        assert_eq!(Some(self.memory.len()), width.checked_mul(places.len()));
+        for (memory, &place) in self.memory.chunks_exact_mut(width.max(1)).zip(places) {
+            memory.write_copy_of_slice(&table[place * width..][..width]);
+        }
+        self.into_written()
+    }
+
     /// `f` of each number.
     ///
     /// # Panics
@@ -137,6 +149,7 @@ impl<'a> Fresh<'a> {
         self.written.fetch_add(self.memory.len(), Ordering::Relaxed);
         #[expect(unsafe_code, reason = "what was written is memory like any other")]
         // SAFETY: the five methods above have written every number, and [`Writer::finish`] has counted that it did. Nobody else calls this one.
+        // SAFETY: the five methods above, which alone call this one, have written every number.
         unsafe {
             self.memory.assume_init_mut()
         }
@@ -207,6 +220,11 @@ mod tests {
                     memory.map(&numbers, |x| x + 0.0);
                 }),
                 numbers
+            assert_eq!(filled(len, |memory| memory.map(&numbers, |x| x + 0.0)), numbers);
+            let places: Vec<usize> = (0..len).rev().collect();
+            let reversed: Vec<f32> = numbers.iter().rev().copied().collect();
+                    memory.gathered(&numbers, 1, &places);
+                reversed
             );
             let sums: Vec<f32> = numbers.iter().map(|x| x + x).collect();
             assert_eq!(filled(len, |memory| memory.zip(&numbers, &numbers, |x, y| x + y)), sums);
@@ -251,6 +269,14 @@ mod tests {
             });
         });
         assert_eq!(whole, numbers);
+    }
+
+    #[test]
+    #[should_panic(expected = "left: Some(10)")]
+    fn rows_have_to_fill_the_memory() {
+        filled(10, |memory| {
+            memory.gathered(&[0.0; 12], 3, &[0, 1, 2]);
+        });
     }
 
     #[test]

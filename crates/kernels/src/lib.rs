@@ -28,6 +28,7 @@ mod device;
 mod elementwise;
 #[cfg(feature = "flex")]
 mod fresh;
+mod gather;
 mod group_norm;
 mod gru;
 #[cfg(feature = "flex")]
@@ -73,6 +74,7 @@ pub use attention::{Causal, attention, packed_attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv_transpose2d, conv2d, conv2d_fused};
 pub use cross_entropy::cross_entropy;
+pub use gather::{embedding, gather_rows, segment_sum};
 pub use group_norm::group_norm;
 pub use gru::gru;
 pub use linear::{linear, linear_transposed};

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Int, Tensor, module};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::trace;
 
@@ -24,7 +24,7 @@ impl Embedding {
     /// - output: `[B, T, d_model]`
     ///
     /// # Panics
-    /// On the CPU, if a token is out of range.
+    /// On flex, if a token is out of range.
     pub fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
         let [_, d_model] = self.weight.lazy_shape().dims();
         let [batch, length] = tokens.dims();
@@ -32,7 +32,7 @@ impl Embedding {
         // What is traced are floating-point tensors; the tokens are passed around it.
         let like = Tensor::<1>::empty([0], &device);
         trace::layer("Embedding", &self.weight, like, [batch, length, d_model], 0, |_| {
-            module::embedding(self.weight.val(), tokens)
+            libellus_kernels::embedding(self.weight.val(), tokens)
         })
     }
 
