@@ -163,6 +163,75 @@ fn composed_sgd<const D: usize>(
     (parameter - direction.mul_scalar(step.lr), Some(velocity))
 }
 
+/// Numbers of a step of Lion (Chen et al. 2023, arXiv:2302.06675, algorithm 2) on parameter `θ` with gradient `g`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LionStep {
+    /// How much of the momentum enters the update (`β1`) and stays in the momentum (`β2`).
+    pub betas: [f64; 2],
+    /// What `θ` is multiplied by to begin with: `1 - lr λ` for weight decay, 1 for none.
+    pub shrink: f64,
+    /// Learning rate.
+    pub lr: f64,
+}
+
+/// `θ ← shrink θ - lr sign(β1 m + (1 - β1) g)`, then `m ← β2 m + (1 - β2) g`. The momentum is zeros, to begin with. The sign of
+/// zero and of NaN is 0.
+///
+/// # Panics
+/// If shapes differ.
+pub fn lion_step<const D: usize>(
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    momentum: Tensor<D>,
+    step: LionStep,
+) -> (Tensor<D>, Tensor<D>) {
+    let shape = parameter.dims();
+    assert!([&gradient, &momentum].iter().all(|x| x.dims() == shape), "a step of Lion needs equal shapes");
+    if ![&parameter, &gradient, &momentum].into_iter().all(is_fast) {
+        return composed_lion(parameter, gradient, momentum, step);
+    }
+    let [parameter, gradient, momentum] = [parameter, gradient, momentum].map(Tensor::into_dispatch);
+    let (parameter, momentum) = Dispatch::fused_lion(parameter, gradient, momentum, step);
+    (Tensor::from_dispatch(parameter), Tensor::from_dispatch(momentum))
+}
+
+fn composed_lion<const D: usize>(
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    momentum: Tensor<D>,
+    step: LionStep,
+) -> (Tensor<D>, Tensor<D>) {
+    let [beta1, beta2] = step.betas;
+    let blend = momentum.clone().mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1);
+    let momentum = momentum.mul_scalar(beta2) + gradient.mul_scalar(1.0 - beta2);
+    let parameter = if step.shrink == 1.0 { parameter } else { parameter.mul_scalar(step.shrink) };
+    (parameter - blend.sign().mul_scalar(step.lr), momentum)
+}
+
+/// The sum of the squares of all elements, one element.
+pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    if is_fast(&tensor) {
+        Tensor::from_dispatch(Dispatch::fused_sum_of_squares(tensor.into_dispatch()))
+    } else {
+        tensor.square().sum()
+    }
+}
+
+/// Each element times `factor`, a tensor of one element that stays on its device. On flex in place, and nothing at all for a
+/// factor of 1.
+///
+/// # Panics
+/// If `factor` has more than one element.
+pub fn scale<const D: usize>(tensor: Tensor<D>, factor: Tensor<1>) -> Tensor<D> {
+    assert_eq!(factor.dims(), [1], "a tensor is scaled by one number");
+    if is_fast(&tensor) && is_fast(&factor) {
+        Tensor::from_dispatch(Dispatch::fused_scale(tensor.into_dispatch(), factor.into_dispatch()))
+    } else {
+        let factor = factor.cast(tensor.dtype());
+        tensor * factor.reshape([1; D])
+    }
+}
+
 fn add_decay<const D: usize>(gradient: Tensor<D>, parameter: &Tensor<D>, decay: f64) -> Tensor<D> {
     if decay == 0.0 { gradient } else { gradient + parameter.clone().mul_scalar(decay) }
 }

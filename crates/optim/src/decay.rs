@@ -41,12 +41,4 @@ impl WeightDecay {
             rate => gradient + tensor.clone().mul_scalar(rate),
         }
     }
-
-    /// The tensor shrunk by `rate * lr`: the decoupled form.
-    pub(crate) fn shrink<const D: usize>(&self, tensor: Tensor<D>, lr: f64) -> Tensor<D> {
-        match self.of_rank::<D>() {
-            0.0 => tensor,
-            rate => tensor.mul_scalar(1.0 - lr * rate),
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, FloatDType, Tensor};
+use libellus_kernels as kernels;
 
 /// A number that all gradients are multiplied with.
 pub(crate) enum Factor {
@@ -30,10 +31,7 @@ impl ModuleVisitor for Scaler {
         let Some(gradient) = self.from.remove::<D>(param.id) else { return };
         let gradient = match &self.factor {
             Factor::Number(factor) => gradient.mul_scalar(*factor),
-            Factor::Tensor(factor) => {
-                let factor = factor.as_ref().clone().cast(gradient.dtype());
-                gradient * factor.reshape([1; D])
-            }
+            Factor::Tensor(factor) => kernels::scale(gradient, factor.as_ref().clone()),
         };
         self.to.register(param.id, gradient);
     }
@@ -46,5 +44,5 @@ pub(crate) fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
         DType::F16 | DType::BF16 => tensor.cast(FloatDType::F32),
         _ => tensor,
     };
-    tensor.square().sum()
+    kernels::sum_of_squares(tensor)
 }

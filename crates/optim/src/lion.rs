@@ -8,6 +8,7 @@
 
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::{LionStep, lion_step};
 use serde::{Deserialize, Serialize};
 
 use crate::decay::WeightDecay;
@@ -66,18 +67,12 @@ impl Optimizer for Lion {
         grad: Tensor<D>,
         state: Option<LionState<D>>,
     ) -> (Tensor<D>, Option<LionState<D>>) {
-        let [beta1, beta2] = self.config.betas;
-        let (blend, momentum) = match state {
-            Some(state) => {
-                let momentum = state.momentum.on(&grad.device());
-                (
-                    momentum.clone().mul_scalar(beta1) + grad.clone().mul_scalar(1.0 - beta1),
-                    momentum.mul_scalar(beta2) + grad.mul_scalar(1.0 - beta2),
-                )
-            }
-            None => (grad.clone(), grad.mul_scalar(1.0 - beta2)),
+        let momentum = match state {
+            Some(state) => state.momentum.on(&grad.device()),
+            None => grad.zeros_like(),
         };
-        let tensor = self.decay.shrink(tensor, lr) - blend.sign().mul_scalar(lr);
+        let step = LionStep { betas: self.config.betas, shrink: 1.0 - lr * self.decay.of_rank::<D>(), lr };
+        let (tensor, momentum) = lion_step(tensor, grad, momentum, step);
         (tensor, Some(LionState { momentum: Slot::Live(momentum) }))
     }
 

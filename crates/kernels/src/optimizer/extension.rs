@@ -3,7 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
-use super::{AdamStep, SgdStep};
+use super::{AdamStep, LionStep, SgdStep};
 
 /// What a backend has to offer for the fast path.
 #[backend_extension(Flex: cfg(feature = "flex"))]
@@ -45,4 +45,21 @@ pub(crate) trait OptimizerOps: Backend {
         velocity: FloatTensor<Self>,
         step: SgdStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The new parameter and momentum.
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
+    fn fused_lion(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        momentum: FloatTensor<Self>,
+        step: LionStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// See [`sum_of_squares`](super::sum_of_squares).
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
+    fn fused_sum_of_squares(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`scale`](super::scale).
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to pass it on to"))]
+    fn fused_scale(tensor: FloatTensor<Self>, factor: FloatTensor<Self>) -> FloatTensor<Self>;
 }

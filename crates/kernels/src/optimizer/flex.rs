@@ -1,12 +1,15 @@
 //! Steps of optimisers on flex: in the memory of parameter and state where nobody else looks at it.
 
 use burn::backend::{Flex, tensor::FloatTensor};
+use burn::tensor::TensorData;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::extension::OptimizerOps;
-use super::{AdamStep, SgdDirection, SgdStep};
-use crate::memory::{CHUNK, contiguous, for_each, own, values};
+use super::{AdamStep, LionStep, SgdDirection, SgdStep};
+use crate::elementwise::map;
+use crate::lanes::sum;
+use crate::memory::{CHUNK, FlexTensor, contiguous, for_each, own, values};
 
 impl OptimizerOps for Flex {
     fn fused_adam(
@@ -77,6 +80,38 @@ impl OptimizerOps for Flex {
             AutoArch::new().dispatch(Momentum { parameter, gradient, velocity, step });
         });
         (parameter, velocity)
+    }
+
+    fn fused_lion(
+        mut parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        mut momentum: FloatTensor<Self>,
+        step: LionStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let gradient = contiguous(gradient);
+        let pieces = own(&mut parameter)
+            .par_chunks_mut(CHUNK)
+            .zip(values(&gradient).par_chunks(CHUNK))
+            .zip(own(&mut momentum).par_chunks_mut(CHUNK));
+        for_each(pieces, |((parameter, gradient), momentum)| {
+            AutoArch::new().dispatch(Lion { parameter, gradient, momentum, step });
+        });
+        (parameter, momentum)
+    }
+
+    fn fused_sum_of_squares(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
+        let tensor = contiguous(tensor);
+        let mut sums = vec![0.0; tensor.layout().num_elements().div_ceil(CHUNK)];
+        for_each(values(&tensor).par_chunks(CHUNK).zip(&mut sums), |(values, sum)| {
+            *sum = AutoArch::new().dispatch(Squares { values });
+        });
+        let total: f64 = sums.into_iter().map(f64::from).sum();
+        FlexTensor::from_data(TensorData::new(vec![total as f32], [1]))
+    }
+
+    fn fused_scale(tensor: FloatTensor<Self>, factor: FloatTensor<Self>) -> FloatTensor<Self> {
+        let factor = values(&contiguous(factor))[0];
+        if factor == 1.0 { tensor } else { map(tensor, |x| x * factor) }
     }
 }
 
@@ -217,5 +252,52 @@ impl WithSimd for Momentum<'_> {
             };
             *parameter -= direction * lr;
         }
+    }
+}
+
+struct Lion<'a> {
+    parameter: &'a mut [f32],
+    gradient: &'a [f32],
+    momentum: &'a mut [f32],
+    step: LionStep,
+}
+
+impl WithSimd for Lion<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let LionStep { betas: [beta1, beta2], shrink, lr } = self.step;
+        let [keep, enter] = [beta1, 1.0 - beta1].map(|number| number as f32);
+        let [stay, join] = [beta2, 1.0 - beta2].map(|number| number as f32);
+        let (shrink, lr) = (shrink as f32, lr as f32);
+        for ((parameter, &gradient), momentum) in
+            self.parameter.iter_mut().zip(self.gradient).zip(self.momentum)
+        {
+            let blend = *momentum * keep + gradient * enter;
+            *momentum = *momentum * stay + gradient * join;
+            let update = if blend > 0.0 {
+                lr
+            } else if blend < 0.0 {
+                -lr
+            } else {
+                0.0
+            };
+            *parameter = *parameter * shrink - update;
+        }
+    }
+}
+
+/// The sum of squares of a piece.
+struct Squares<'a> {
+    values: &'a [f32],
+}
+
+impl WithSimd for Squares<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) -> f32 {
+        sum(self.values, |x| x * x)
     }
 }

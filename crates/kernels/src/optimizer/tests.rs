@@ -1,8 +1,9 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use libellus_backend::testing::{assert_close, device, read};
 
 use super::{
-    AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, composed_adam, composed_sgd, sgd_step,
+    AdamAverages, AdamStep, LionStep, SgdDirection, SgdStep, adam_step, composed_adam, composed_lion,
+    composed_sgd, lion_step, scale, sgd_step, sum_of_squares,
 };
 use crate::testing::scattered;
 
@@ -100,4 +101,103 @@ fn views_are_read_as_they_look() {
     let (actual, _) = sgd_step(parameter.clone(), gradient.clone(), None, step);
     let (expected, _) = composed_sgd(parameter, gradient, None, step);
     assert_close(&read(actual), &read(expected), 0.0);
+}
+
+#[test]
+fn lion_is_the_composed_one() {
+    for (len, shrink) in LENGTHS.into_iter().flat_map(|len| [(len, 1.0), (len, 0.997)]) {
+        let step = LionStep { betas: [0.9, 0.99], shrink, lr: 1e-2 };
+        let start = || (scattered([len], &device()), zeros(len));
+        let (mut actual, mut expected) = (start(), start());
+        for time in 0..3 {
+            actual = lion_step(actual.0, gradient(len, time), actual.1, step);
+            expected = composed_lion(expected.0, gradient(len, time), expected.1, step);
+        }
+        assert_close(&read(actual.0), &read(expected.0), 0.0);
+        assert_close(&read(actual.1), &read(expected.1), 0.0);
+    }
+}
+
+/// Whatever the size of a gradient, the parameter moves by the learning rate; without a sign it stays.
+#[test]
+fn lion_goes_by_the_sign() {
+    let device = device();
+    let gradient = [f32::INFINITY, -1e-30, 0.0, -0.0, f32::NEG_INFINITY, 3.0];
+    let parameter = Tensor::<1>::zeros([6], &device);
+    let step = LionStep { betas: [0.5, 0.5], shrink: 1.0, lr: 0.25 };
+    let (moved, _) = lion_step(parameter.clone(), Tensor::from_floats(gradient, &device), parameter, step);
+    assert_close(&read(moved), &TensorData::from([-0.25_f32, 0.25, 0.0, 0.0, 0.25, -0.25]), 0.0);
+    // Of NaN, burn says 0; other backends have their own opinion.
+    let nan = Tensor::<1>::from_floats([f32::NAN], &device);
+    if super::is_fast(&nan) {
+        let (moved, momentum) = lion_step(Tensor::ones([1], &device), nan, Tensor::zeros([1], &device), step);
+        assert_close(&read(moved), &TensorData::from([1.0_f32]), 0.0);
+        assert!(momentum.into_scalar::<f32>().is_nan());
+    }
+}
+
+/// Whole numbers, so that the sums are exact.
+#[test]
+fn squares_are_summed() {
+    let device = device();
+    for len in LENGTHS {
+        let numbers: Vec<f32> = (0..len).map(|index| (index * 7 % 13) as f32 - 6.0).collect();
+        let expected: f32 = numbers.iter().map(|x| x * x).sum();
+        let tensor = Tensor::<1>::from_data(TensorData::new(numbers, [len]), &device);
+        assert_close(&read(sum_of_squares(tensor)), &TensorData::from([expected]), 0.0);
+    }
+    let turned = Tensor::<2>::from_floats([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], &device).transpose();
+    let part = turned.narrow(0, 1, 2);
+    assert_close(&read(sum_of_squares(part)), &TensorData::from([4.0_f32 + 9.0 + 25.0 + 36.0]), 0.0);
+    let huge = Tensor::<1>::from_floats([1e30, 1.0], &device);
+    assert_eq!(sum_of_squares(huge).into_scalar::<f32>(), f32::INFINITY);
+}
+
+/// A million equal numbers, whose roundings all go the same way: added up one by one in 32 bits, they would be off by 1e-2. Here 512
+/// are, whose sum is off by up to 1e-5.
+#[test]
+fn squares_of_many_numbers_keep_their_digits() {
+    let tensor = Tensor::<1>::full([1_000_003], 0.1, &device());
+    if super::is_fast(&tensor) {
+        let expected = TensorData::from([1_000_003.0 * f64::from(0.1_f32).powi(2)]);
+        assert_close(&read(sum_of_squares(tensor)), &expected, 1e-5);
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let compute = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let tensor = scattered([50_021], &device()).sin();
+        pool.install(|| read(sum_of_squares(tensor)))
+    };
+    assert_close(&compute(1), &compute(3), 0.0);
+}
+
+#[test]
+fn scaling_is_a_product() {
+    let device = device();
+    for len in LENGTHS {
+        for factor in [0.3, 1.0, 0.0] {
+            let tensor = scattered([len], &device);
+            let expected = tensor.clone().mul_scalar(factor);
+            let actual = scale(tensor.clone(), Tensor::from_floats([factor], &device));
+            assert_close(&read(actual), &read(expected), 0.0);
+            // Somebody else's memory.
+            assert_close(&read(tensor), &read(scattered([len], &device)), 0.0);
+        }
+    }
+    let turned = scattered([5, 7], &device).transpose();
+    let actual = scale(turned.clone(), Tensor::from_floats([0.3], &device));
+    assert_close(&read(actual), &read(turned.mul_scalar(0.3)), 0.0);
+    let finite = Tensor::<1>::from_floats([1.0, -2.0], &device);
+    let nan = read(scale(finite, Tensor::from_floats([f32::NAN], &device)));
+    assert!(nan.iter::<f32>().all(f32::is_nan));
+}
+
+#[test]
+#[should_panic(expected = "a step of Lion needs equal shapes")]
+fn lion_refuses_other_shapes() {
+    let step = LionStep { betas: [0.9, 0.99], shrink: 1.0, lr: 0.1 };
+    lion_step(zeros(5), zeros(5), zeros(7), step);
 }
