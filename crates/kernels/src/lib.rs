@@ -24,6 +24,7 @@ mod batch_norm;
 mod convolution;
 mod cross_entropy;
 mod device;
+mod dropout;
 #[cfg(feature = "flex")]
 mod elementwise;
 #[cfg(feature = "flex")]
@@ -74,6 +75,7 @@ pub use attention::{Causal, attention, packed_attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv_transpose2d, conv2d, conv2d_fused};
 pub use cross_entropy::cross_entropy;
+pub use dropout::dropout;
 pub use gather::{embedding, gather_rows, segment_sum};
 pub use group_norm::group_norm;
 pub use gru::gru;

@@ -10,7 +10,7 @@
 //! *Differences* to PyTorch: a mask says what is hidden rather than what is seen, causality is aligned to the last key
 //! (so that queries which follow a cache see all of it), and a query that sees nothing yields zeros instead of NaN.
 
-use burn::tensor::{Bool, Distribution, Int, Tensor};
+use burn::tensor::{Bool, Int, Tensor};
 pub use libellus_kernels::Causal;
 use libellus_kernels::{self as kernels, masked_softmax, repeat_heads};
 
@@ -119,9 +119,7 @@ fn with_dropout(
     }
     let weights = masked_softmax(scores);
 
-    let kept = 1.0 - options.dropout;
-    let drop = Tensor::<4>::random(weights.dims(), Distribution::Bernoulli(kept), &device);
-    (weights * (drop / kept)).matmul(value)
+    kernels::dropout(weights, options.dropout).matmul(value)
 }
 
 /// True where key `s` is hidden from query `t` because it comes later: `[1, 1, T, S]`.

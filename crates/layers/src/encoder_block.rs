@@ -2,13 +2,13 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::nn::Initializer;
 use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Activation, Causal, DropPath, DropPathConfig, FeedForward, FeedForwardConfig, LayerNorm, LayerNormConfig,
-    SelfAttention, SelfAttentionConfig,
+    Activation, Causal, DropPath, DropPathConfig, Dropout, DropoutConfig, FeedForward, FeedForwardConfig,
+    LayerNorm, LayerNormConfig, SelfAttention, SelfAttentionConfig,
 };
 
 /// Self-attention, then a feed-forward network, each with a residual connection and a layer normalisation.

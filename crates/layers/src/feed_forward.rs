@@ -2,10 +2,10 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
-use crate::{Activation, Linear, LinearConfig, ZeroBias};
+use crate::{Activation, Dropout, DropoutConfig, Linear, LinearConfig, ZeroBias};
 
 /// Two linear layers with a nonlinearity between them, applied to each token on its own.
 ///

@@ -17,6 +17,8 @@
 //! | [`Rnn`], [`Lstm`], [`Gru`] | burn's have one layer, no dropout, and a tensor for each gate where PyTorch's checkpoints have one for all |
 //! | [`Linear`], [`Conv1d`], [`Conv2d`], [`ConvTranspose2d`], [`Embedding`], [`LayerNorm`], [`RmsNorm`], [`GroupNorm`] | burn's compute the same, but can't be looked on from outside: see [`trace`] |
 //! | [`MaxPool2d`], [`AvgPool2d`], [`AdaptiveAvgPool2d`] | burn's take many times as long on a CPU |
+//! | [`Dropout`] | burn's draws on one thread and keeps a float for each element |
+//! | [`MaxPool2d`] | burn's takes twelve times as long on a CPU |
 //! | [`ConvNorm`], [`SqueezeExcitation`], [`InvertedResidual`], [`ZeroBias`] | burn has none |
 //!
 //! Layers have burn's parameter names and shapes, and PyTorch's initial distributions.
@@ -29,6 +31,7 @@ mod batch_norm;
 mod conv;
 mod conv_norm;
 mod drop_path;
+mod dropout;
 mod embedding;
 mod encoder_block;
 mod feed_forward;
@@ -59,6 +62,7 @@ pub use conv::{
 };
 pub use conv_norm::{ConvNorm, ConvNormConfig};
 pub use drop_path::{DropPath, DropPathConfig, linear_decay};
+pub use dropout::{Dropout, DropoutConfig};
 pub use embedding::{Embedding, EmbeddingConfig};
 pub use encoder_block::{EncoderBlock, EncoderBlockConfig, NormPlacement};
 pub use feed_forward::{FeedForward, FeedForwardConfig};

@@ -2,12 +2,14 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::nn::Initializer;
 use burn::tensor::{Bool, Device, Tensor};
 
 use crate::{
     AttentionOptions, Causal, KeysValues, Linear, LinearConfig, ZeroBias, attention, merge_heads,
     packed_attention, split_packed,
+    AttentionOptions, Causal, Dropout, DropoutConfig, KeysValues, Linear, LinearConfig, ZeroBias, attention,
+    merge_heads, split_heads,
 };
 
 /// Every token looks at every other one, in several subspaces at once.

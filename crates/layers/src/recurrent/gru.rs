@@ -2,12 +2,12 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 use libellus_kernels::gru;
 
 use super::layer::{Run, Stack, run};
 use super::{RecurrentLayer, RecurrentWeights, RnnOutput};
+use crate::{Dropout, DropoutConfig};
 
 /// Gated recurrent unit: gates `r`, `z`, `n`, with the reset gate behind the product, `n = tanh(W x + r (U h + b))`.
 ///

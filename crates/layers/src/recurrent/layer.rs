@@ -1,11 +1,11 @@
 //! What the recurrent layers share.
 
 use burn::module::{Module, Param};
-use burn::nn::{Dropout, Initializer};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, module};
 use libellus_kernels::unbind;
 
-use crate::trace;
+use crate::{Dropout, trace};
 
 /// One layer of a stack, in one or both directions.
 #[derive(Module, Debug)]

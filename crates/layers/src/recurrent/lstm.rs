@@ -2,12 +2,12 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 use libellus_kernels::{LstmSequence, lstm};
 
 use super::layer::{Run, Stack, run};
 use super::{RecurrentLayer, RecurrentWeights};
+use crate::{Dropout, DropoutConfig};
 
 /// Long short-term memory, with a forget gate (Gers et al. 2000) and without peepholes: gates `i`, `f`, `g`, `o`.
 ///

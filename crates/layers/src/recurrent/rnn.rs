@@ -2,12 +2,12 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::RecurrentLayer;
 use super::layer::{Run, Stack, run, step_by_step};
+use crate::{Dropout, DropoutConfig};
 
 /// A plain recurrent network: `h' = tanh(W x + U h + b)`, or with a rectifier.
 ///
