@@ -9,7 +9,7 @@ use libellus_layers::{
     Conv2dConfig, ConvTranspose2dConfig, EmbeddingConfig, GroupNormConfig, GruConfig, LayerNormConfig,
     LinearConfig, LstmConfig, MaxPool2dConfig, RmsNormConfig, attention,
 };
-use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig};
+use libellus_optim::{AdamWConfig, DecayPolicy, LionConfig, OptimizerConfig, clip_global_norm};
 
 use crate::case::{Case, finish};
 
@@ -138,7 +138,30 @@ pub(crate) fn cases() -> Vec<Case> {
         let tokens = Tensor::<2, Int>::random([8, 256], Distribution::Uniform(0.0, 50256.0), device);
         move || finish(layer.forward(tokens.clone()))
     }));
-    cases.push(Case::new("adamw/25M", adamw));
+    cases.push(Case::new("embedding/50257x768_8x256/train", |device| {
+        let device = device.clone().autodiff();
+        let weight = random([50257, 768], &device).require_grad();
+        let tokens = Tensor::<2, Int>::random([8, 256], Distribution::Uniform(0.0, 50256.0), &device);
+        let weights = random([8, 256, 768], &device);
+        move || {
+            let output = kernels::embedding(weight.clone(), tokens.clone());
+            let gradients = (output * weights.clone()).sum().backward();
+            finish(weight.grad(&gradients).expect("it was required"));
+        }
+    }));
+    cases.extend(map("cross_entropy/1024x32000", [1024, 32000], |device| {
+        let labels = Tensor::<1, Int>::random([1024], Distribution::Uniform(0.0, 31999.0), device);
+        move |logits| kernels::cross_entropy(logits, labels.clone(), 0.0).mean()
+    }));
+    // What 20,000 nodes of a graph receive along 200,000 edges.
+    cases.extend(map("segment_sum/200000x64_20000", [200_000, 64], |device| {
+        let segments = Tensor::<1, Int>::random([200_000], Distribution::Uniform(0.0, 19_999.0), device);
+        move |values| kernels::segment_sum(values, segments.clone(), 20_000)
+    }));
+    cases.extend(map("dropout/8x256x3072", wide, |_| |input| kernels::dropout(input, 0.1)));
+    cases.push(Case::new("adamw/25M", |device| step(device, OptimizerConfig::AdamW(AdamWConfig::default()))));
+    cases.push(Case::new("lion/25M", |device| step(device, OptimizerConfig::Lion(LionConfig::default()))));
+    cases.push(Case::new("clip_global_norm/25M", clip));
     cases
 }
 
@@ -189,20 +212,27 @@ fn attentions(name: &str, causal: Causal) -> [Case; 2] {
     })
 }
 
-/// A step on 25 million parameters in the three matrices of a perceptron.
-fn adamw(device: &Device) -> impl FnMut() + use<> {
-    #[derive(burn::module::Module, Debug)]
-    struct Matrices {
-        weights: Vec<Param<Tensor<2>>>,
+/// 25 million parameters, in the three matrices of a perceptron.
+#[derive(burn::module::Module, Debug)]
+struct Matrices {
+    weights: Vec<Param<Tensor<2>>>,
+}
+
+const MATRICES: [[usize; 2]; 3] = [[2048, 4096], [4096, 4096], [4096, 10]];
+
+impl Matrices {
+    fn new(device: &Device) -> Self {
+        let weights = MATRICES.map(|shape| Param::from_tensor(random(shape, device).require_grad()));
+        Self { weights: weights.into() }
     }
-    let device = device.clone().autodiff();
-    let shapes = [[2048, 4096], [4096, 4096], [4096, 10]];
-    let weights = shapes.map(|shape| Param::from_tensor(random(shape, &device).require_grad()));
-    let mut model = Some(Matrices { weights: weights.into() });
-    let config = OptimizerConfig::AdamW(AdamWConfig::default());
+}
+
+/// A step on 25 million parameters.
+fn step(device: &Device, config: OptimizerConfig) -> impl FnMut() + use<> {
+    let mut model = Some(Matrices::new(&device.clone().autodiff()));
     let mut optimizer = config.init(DecayPolicy::All).expect("valid");
     // The same gradient at each step.
-    let gradients: Vec<_> = shapes.iter().map(|&shape| random(shape, &device.clone().inner())).collect();
+    let gradients: Vec<_> = MATRICES.iter().map(|&shape| random(shape, device)).collect();
     move || {
         let before = model.take().expect("put back below");
         let mut given = GradientsParams::new();
@@ -210,5 +240,20 @@ fn adamw(device: &Device) -> impl FnMut() + use<> {
             given.register(weight.id, gradient.clone());
         }
         model = Some(optimizer.step(1e-3, before, given));
+    }
+}
+
+/// Clips the gradients of 25 million parameters, again and again: each time a little.
+fn clip(device: &Device) -> impl FnMut() + use<> {
+    let model = Matrices::new(&device.clone().autodiff());
+    let mut gradients = GradientsParams::new();
+    for weight in &model.weights {
+        gradients.register(weight.id, random(weight.dims(), device));
+    }
+    move || {
+        let clipped =
+            clip_global_norm(&model, std::mem::replace(&mut gradients, GradientsParams::new()), 1.0);
+        gradients = clipped.gradients;
+        finish(clipped.norm);
     }
 }

@@ -90,6 +90,24 @@ def on(function, *shape):
     return lambda: (function, random(*shape))
 
 
+class CrossEntropy(nn.Module):
+    def __init__(self, samples, classes):
+        super().__init__()
+        self.labels = torch.randint(classes, (samples,))
+
+    def forward(self, x):
+        return F.cross_entropy(x, self.labels)
+
+
+class SegmentSum(nn.Module):
+    def __init__(self, rows, width, count):
+        super().__init__()
+        self.segments, self.shape = torch.randint(count, (rows,)), (count, width)
+
+    def forward(self, x):
+        return torch.zeros(self.shape).index_add(0, self.segments, x)
+
+
 LAYERS = {
     "linear/256x768x3072": lambda: (nn.Linear(768, 3072), random(1, 256, 768)),
     "conv2d/3x3_64_56/b1": conv(1, 64, 64, 56, 3, 1, 1),
@@ -124,17 +142,54 @@ LAYERS = {
     "resize2d/bilinear_8x64x56x56": on(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), 8, 64, 56, 56),
     "attention/8x12x256x64": lambda: (Attention(False), random(3, 8, 12, 256, 64)),
     "attention/causal_8x12x256x64": lambda: (Attention(True), random(3, 8, 12, 256, 64)),
+    "cross_entropy/1024x32000": lambda: (CrossEntropy(1024, 32000), random(1024, 32000)),
+    "segment_sum/200000x64_20000": lambda: (SegmentSum(200_000, 64, 20_000), random(200_000, 64)),
+    "dropout/8x256x3072": on(lambda x: F.dropout(x, 0.1), 8, 256, 3072),
     "lstm/16x128x256": lambda: (Lstm(256, 256, batch_first=True), random(16, 128, 256)),
     "gru/16x128x256": lambda: (Gru(256, 256, batch_first=True), random(16, 128, 256)),
 }
 
 
-def adamw():
-    shapes = [[2048, 4096], [4096, 4096], [4096, 10]]
-    parameters = [nn.Parameter(random(shape)) for shape in shapes]
+def embedding_train():
+    table, tokens = nn.Embedding(50257, 768), torch.randint(50257, (8, 256))
+    weights = random(8, 256, 768)
+
+    def run():
+        table.weight.grad = None
+        (table(tokens) * weights).sum().backward()
+
+    return run
+
+
+def matrices():
+    parameters = [nn.Parameter(random(shape)) for shape in ([2048, 4096], [4096, 4096], [4096, 10])]
     for parameter in parameters:
         parameter.grad = random(parameter.shape)
-    return torch.optim.AdamW(parameters, 1e-3, fused=True).step
+    return parameters
+
+
+def adamw():
+    return torch.optim.AdamW(matrices(), 1e-3, fused=True).step
+
+
+def lion():
+    """PyTorch has no Lion; this is timm's step for one tensor, in place."""
+    parameters = matrices()
+    momenta = [torch.zeros_like(parameter) for parameter in parameters]
+
+    @torch.no_grad()
+    def run():
+        for parameter, momentum in zip(parameters, momenta):
+            update = momentum.mul(0.9).add_(parameter.grad, alpha=0.1).sign_()
+            parameter.add_(update, alpha=-1e-3)
+            momentum.lerp_(parameter.grad, 0.01)
+
+    return run
+
+
+def clip():
+    parameters = matrices()
+    return lambda: nn.utils.clip_grad_norm_(parameters, 1.0)
 
 
 def step(model, optimizer, loss):
@@ -292,7 +347,8 @@ def cases():
         lambda: (F.scaled_dot_product_attention, random(1, 12, 1, 64), random(1, 12, 1024, 64), random(1, 12, 1024, 64))
     )
     found["embedding/50257x768_8x256"] = inference(lambda: (nn.Embedding(50257, 768), torch.randint(50257, (8, 256))))
-    found["adamw/25M"] = adamw
+    found["embedding/50257x768_8x256/train"] = embedding_train
+    found["adamw/25M"], found["lion/25M"], found["clip_global_norm/25M"] = adamw, lion, clip
     for name, build in CLASSIFIERS.items():
         for batch in (1, 8):
             found[f"{name}/b{batch}"] = inference(lambda build=build, batch=batch: (build(), random(batch, 3, 224, 224)))
