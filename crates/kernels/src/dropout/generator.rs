@@ -16,12 +16,11 @@ impl Generators {
     pub(crate) fn new(seed: u64, number: usize) -> Self {
         let mut state = seed.wrapping_add((number as u64).wrapping_mul(SEEDS).wrapping_mul(GOLDEN));
         let mut words = [[0; LINE]; 4];
-        for lane in 0..LINE {
-            for pair in 0..2 {
-                let number = split_mix(&mut state);
-                words[2 * pair][lane] = number as u32;
-                words[2 * pair + 1][lane] = (number >> 32) as u32;
-            }
+        let [a, b, c, d] = &mut words;
+        for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
+            let [first, second] = [(); 2].map(|()| split_mix(&mut state));
+            (*a, *b) = (first as u32, (first >> 32) as u32);
+            (*c, *d) = (second as u32, (second >> 32) as u32);
         }
         Self(words)
     }
