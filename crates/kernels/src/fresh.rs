@@ -148,8 +148,7 @@ impl<'a> Fresh<'a> {
     fn into_written(self) -> &'a mut [f32] {
         self.written.fetch_add(self.memory.len(), Ordering::Relaxed);
         #[expect(unsafe_code, reason = "what was written is memory like any other")]
-        // SAFETY: the five methods above have written every number, and [`Writer::finish`] has counted that it did. Nobody else calls this one.
-        // SAFETY: the five methods above, which alone call this one, have written every number.
+        // SAFETY: the methods above have written every number, and `Writer::finish` has counted that it did. Nobody else calls this one.
         unsafe {
             self.memory.assume_init_mut()
         }

@@ -82,11 +82,11 @@ pub use gru::gru;
 pub use linear::{linear, linear_transposed};
 pub use lstm::{LstmSequence, lstm, unbind};
 pub use norm::{layer_norm, rms_norm};
-pub use optimizer::{AdamAverages, AdamStep, SgdDirection, SgdStep, adam_step, sgd_step};
-pub use pooling::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
+pub use optimizer::{
     AdamAverages, AdamStep, LionStep, SgdDirection, SgdStep, adam_step, lion_step, scale, sgd_step,
     sum_of_squares,
 };
+pub use pooling::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 pub use prepared::{Precision, PrepareInference, Prepared};
 pub use resize::{Interpolation, resize2d};
 pub use softmax::{log_softmax, masked_softmax, softmax};

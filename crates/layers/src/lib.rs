@@ -91,4 +91,4 @@ pub use zero_bias::ZeroBias;
 
 pub use libellus_kernels::{Precision, PrepareInference, Prepared};
 
-pub use burn::nn::{Dropout, DropoutConfig, Identity, Initializer, PaddingConfig2d, Relu};
+pub use burn::nn::{Identity, Initializer, PaddingConfig2d, Relu};

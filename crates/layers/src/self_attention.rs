@@ -6,10 +6,8 @@ use burn::nn::Initializer;
 use burn::tensor::{Bool, Device, Tensor};
 
 use crate::{
-    AttentionOptions, Causal, KeysValues, Linear, LinearConfig, ZeroBias, attention, merge_heads,
-    packed_attention, split_packed,
     AttentionOptions, Causal, Dropout, DropoutConfig, KeysValues, Linear, LinearConfig, ZeroBias, attention,
-    merge_heads, split_heads,
+    merge_heads, packed_attention, split_packed,
 };
 
 /// Every token looks at every other one, in several subspaces at once.
