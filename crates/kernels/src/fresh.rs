@@ -219,10 +219,13 @@ mod tests {
                     memory.map(&numbers, |x| x + 0.0);
                 }),
                 numbers
-            assert_eq!(filled(len, |memory| memory.map(&numbers, |x| x + 0.0)), numbers);
+            );
             let places: Vec<usize> = (0..len).rev().collect();
             let reversed: Vec<f32> = numbers.iter().rev().copied().collect();
+            assert_eq!(
+                filled(len, |memory| {
                     memory.gathered(&numbers, 1, &places);
+                }),
                 reversed
             );
             let sums: Vec<f32> = numbers.iter().map(|x| x + x).collect();
