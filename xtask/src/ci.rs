@@ -6,20 +6,21 @@ use anyhow::{Context, Result};
 
 use crate::cargo::{self, cargo};
 use crate::test::Backend;
-use crate::{docs, instructions, packages, test, tidy, vulkan};
+use crate::{docs, instructions, memcheck, packages, test, tidy, valgrind, vulkan};
 
 /// A check with a name.
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Cheapest first, and so that later steps find what earlier ones compiled: clippy and rustdoc share the metadata of
 /// all dependencies, both backends share one build.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("format", format),
     ("tidy", tidy::run),
     ("clippy", clippy),
     ("rustdoc", docs::api),
     ("tests", tests),
     ("instruction counts", instruction_counts),
+    ("memory of kernels", memcheck::run),
     ("dashboard", dashboard),
     ("graphics driver", graphics_driver),
     ("tests on ndarray", || test_on(Backend::Ndarray)),
@@ -101,8 +102,8 @@ fn graphics_driver() -> Result<()> {
 
 /// Installs valgrind where it is missing.
 fn instruction_counts() -> Result<()> {
-    if !instructions::is_installed() {
-        packages::install(&instructions::PACKAGES)?;
+    if !valgrind::is_installed() {
+        packages::install(&valgrind::PACKAGES)?;
     }
     instructions::run(&instructions::Options::default())
 }

@@ -1,4 +1,4 @@
-//! The workspace's own tasks: `cargo xtask test | tidy | docs | parity | bench | instructions | ci`.
+//! The workspace's own tasks: `cargo xtask test | tidy | docs | parity | bench | instructions | memcheck | ci`.
 #![expect(clippy::print_stdout, reason = "the tasks report on the terminal")]
 
 mod bench;
@@ -6,11 +6,13 @@ mod cargo;
 mod ci;
 mod docs;
 mod instructions;
+mod memcheck;
 mod packages;
 mod parity;
 mod python;
 mod test;
 mod tidy;
+mod valgrind;
 mod vulkan;
 
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ enum Task {
     Bench(bench::Options),
     /// Counts the instructions of a few kernels, and compares them with those that are kept; needs valgrind
     Instructions(instructions::Options),
+    /// Runs the unit tests of the kernels under valgrind, which watches their memory
+    Memcheck,
     /// Everything that has to pass before a change is merged, cheapest first
     Ci,
 }
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Task::Parity(options) => parity::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
+        Task::Memcheck => memcheck::run(),
         Task::Ci => ci::run(),
     };
     match done {

@@ -54,7 +54,7 @@ impl Head<'_> {
     /// Scores of queries for the keys that the last of them sees, turned into `e` to their power, less the largest of each row:
     /// weights, but for a factor of each row, which comes out in `factors`.
     #[inline(always)]
-    fn weights<S: Simd>(&self, queries: Range<usize>, scores: &mut [StripRow], factors: &mut [f32]) {
+    fn weights(&self, queries: Range<usize>, scores: &mut [StripRow], factors: &mut [f32]) {
         let (first, rows) = (queries.start, queries.len());
         for (row, factor) in factors.iter_mut().enumerate() {
             let seen = self.seen(first + row);
@@ -206,7 +206,7 @@ impl WithSimd for Forward<'_, '_> {
                 let keys = keys.strip(strip, head.key.columns);
                 product(Left { lines: query_lines, block: rows }, keys, Start::Zero, scores);
             }
-            head.weights::<S>(queries.clone(), scores, factors);
+            head.weights(queries.clone(), scores, factors);
             let lines = &mut lines.as_chunks_mut().0[..2 * strips * rows];
             lines_of(scores, rows, lines);
             for strip in 0..values.count() {
@@ -291,7 +291,7 @@ impl WithSimd for Backward<'_, '_, '_> {
                         &mut of_scores[part],
                     );
                 }
-                head.weights::<S>(queries.clone(), scores, factors);
+                head.weights(queries.clone(), scores, factors);
                 for (row, &factor) in factors.iter().enumerate() {
                     let mut products = [0.0; STRIP];
                     let pairs = scores.iter_mut().zip(&*of_scores).skip(row).step_by(rows);

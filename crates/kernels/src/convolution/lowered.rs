@@ -209,7 +209,7 @@ impl WithSimd for Forward<'_, '_> {
             patches.gather(self.input, channel, depths.clone(), matrix, slice * STRIP);
             for (row, rows) in pieces(self.part.rows.len(), most_rows::<S>()) {
                 for (strip, matrix) in matrices.chunks_exact(slice).enumerate() {
-                    self.multiply::<S>(start, row, &matrix[..depths.len()], strip, &mut tile[..rows]);
+                    self.multiply(start, row, &matrix[..depths.len()], strip, &mut tile[..rows]);
                 }
             }
         }
@@ -225,7 +225,7 @@ impl Forward<'_, '_> {
 
     /// The products of rows of the part, from `row` on, with a strip, from depth `start` on.
     #[inline(always)]
-    fn multiply<S: Simd>(
+    fn multiply(
         &mut self,
         start: usize,
         row: usize,
