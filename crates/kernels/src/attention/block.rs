@@ -198,6 +198,10 @@ impl WithSimd for Forward<'_, '_> {
         for queries in head.blocks(first..first + output.len()) {
             let (rows, last) = (queries.len(), head.seen(queries.end - 1));
             let (factors, tile) = (&mut factors[..rows], &mut tile[..rows]);
+            if last == 0 {
+                write_zeros(&mut output[queries.start - first..][..rows], values.count());
+                continue;
+            }
             let strips = last.div_ceil(STRIP);
             let query_lines = &mut query_lines.as_chunks_mut().0[..head.query.columns.div_ceil(LINE) * rows];
             head.query.pack_left::<S>(queries.start, query_lines);
@@ -264,6 +268,10 @@ impl WithSimd for Backward<'_, '_, '_> {
             for queries in head.blocks(0..head.query.rows) {
                 let (rows, last) = (queries.len(), head.seen(queries.end - 1));
                 let (factors, tile) = (&mut factors[..rows], &mut tile[..rows]);
+                if last == 0 {
+                    write_zeros(&mut of_query[queries], keys.count());
+                    continue;
+                }
                 let strips = last.div_ceil(STRIP);
                 let lines: &mut [Line] = lines.as_chunks_mut().0;
                 let scores = &mut scores.as_chunks_mut().0[..strips * rows];
@@ -344,6 +352,16 @@ impl WithSimd for Backward<'_, '_, '_> {
         }
         write(&key_sums, of_key);
         write(&value_sums, of_value);
+    }
+}
+
+/// For queries that see nothing.
+#[inline(always)]
+fn write_zeros(rows: &mut [Writer<'_>], strips: usize) {
+    for row in rows {
+        for _ in 0..strips {
+            row.push(&[0.0; STRIP]);
+        }
     }
 }
 

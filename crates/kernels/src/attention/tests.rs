@@ -136,6 +136,9 @@ fn blocks_of_queries() {
         agrees([1, 2, 2, 131, 131, 17, 17], None, causal);
         agrees([1, 2, 1, 64, 65, 16, 16], None, causal);
         agrees([1, 2, 1, 65, 3, 16, 16], None, causal);
+        // Whole blocks come before all keys.
+        agrees([1, 2, 1, 131, 1, 3, 3], None, causal);
+        agrees([1, 1, 1, 131, 35, 5, 40], None, causal);
         agrees([1, 1, 1, 31, 8_009, 37, 2], None, causal);
     }
 }
