@@ -94,7 +94,7 @@ fn total(mut lanes: [f32; LANES], last: [f32; LANES]) -> f32 {
 
 /// Lanes in pairs, and these again: each step is at most a few instructions.
 #[inline(always)]
-fn fold(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+pub(crate) fn fold(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
     let sixteen: [f32; 16] = std::array::from_fn(|lane| f(lanes[lane], lanes[lane + 16]));
     let eight: [f32; 8] = std::array::from_fn(|lane| f(sixteen[lane], sixteen[lane + 8]));
     let four: [f32; 4] = std::array::from_fn(|lane| f(eight[lane], eight[lane + 4]));

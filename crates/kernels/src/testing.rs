@@ -1,5 +1,7 @@
 //! What the tests of this crate have in common.
 
+use std::fmt::Debug;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use libellus_backend::testing::read;
 use safetensors::{Dtype, SafeTensors};
@@ -42,7 +44,40 @@ pub(crate) fn narrow(data: &TensorData) -> TensorData {
     TensorData::new(data.iter::<f32>().collect::<Vec<_>>(), data.shape())
 }
 
+/// Asserts that one thread and three compute the same bits.
+pub(crate) fn assert_same_on_any_threads<T: PartialEq + Debug + Send>(compute: impl Fn() -> T + Sync) {
+    let [one, three] = [1, 3].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(&compute)
+    });
+    assert_eq!(one, three);
+}
+
+/// An operation's output, and the gradients of input, weight and, where there is one, bias. The loss is the sum of the output times
+/// `factors`, which are made for its shape.
+pub(crate) fn weighted_results<const D: usize, const W: usize, const O: usize>(
+    input: Tensor<D>,
+    weight: Tensor<W>,
+    bias: Option<Tensor<1>>,
+    factors: impl FnOnce([usize; O], &Device) -> Tensor<O>,
+    operation: impl FnOnce(Tensor<D>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
+) -> Vec<(&'static str, TensorData)> {
+    let (input, weight) = (input.detach().require_grad(), weight.detach().require_grad());
+    let bias = bias.map(|bias| bias.detach().require_grad());
+    let output = operation(input.clone(), weight.clone(), bias.clone());
+    let gradients = (output.clone() * factors(output.dims(), &output.device())).sum().backward();
+    let gradient = "every one takes part";
+    let mut results = vec![
+        ("output", read(output.inner())),
+        ("input", read(input.grad(&gradients).expect(gradient))),
+        ("weight", read(weight.grad(&gradients).expect(gradient))),
+    ];
+    results.extend(bias.map(|bias| ("bias", read(bias.grad(&gradients).expect(gradient)))));
+    results
+}
+
 /// What an operation gives: its value, and its gradients for outputs of different weight.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Results {
     pub(crate) value: TensorData,
     pub(crate) gradient: TensorData,

@@ -4,8 +4,7 @@
 //! `torch.nn.functional.scaled_dot_product_attention`.
 //! Shapes: `B` batch, `H` heads, `G` heads of keys and values, `T` queries, `S` keys, `D` width of a head.
 //!
-//! [`libellus_kernels::attention`] does the work, but with dropout, which needs all weights at once, and with a single query,
-//! as in generating with a cache: keys and values are read once there, and blocks of queries have no use.
+//! [`libellus_kernels::attention`] does the work, but with dropout, which needs all weights at once.
 //!
 //! *Differences* to PyTorch: a mask says what is hidden rather than what is seen, causality is aligned to the last key
 //! (so that queries which follow a cache see all of it), and a query that sees nothing yields zeros instead of NaN.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::{Function, apply, composed};
-use crate::testing::{golden, narrow, numbers, scattered};
+use crate::testing::{assert_same_on_any_threads, golden, narrow, numbers, scattered};
 
 const SMOOTH: [(Function, &str); 7] = [
     (Function::Gelu, "gelu"),
@@ -175,19 +175,12 @@ fn a_gradient_reaches_every_use_of_a_tensor() {
 /// Elements are independent of one another, so the number of threads changes nothing at all.
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| {
-            let results = functions().map(|function| {
-                value_and_slope(scattered([3, 20_011], &device().autodiff()), |x| apply(x, function))
-            });
-            results.collect::<Vec<_>>()
-        })
-    };
-    for ((value, slope), (other_value, other_slope)) in compute(1).iter().zip(&compute(3)) {
-        assert_close(value, other_value, 0.0);
-        assert_close(slope, other_slope, 0.0);
-    }
+    assert_same_on_any_threads(|| {
+        let results = functions().map(|function| {
+            value_and_slope(scattered([3, 20_011], &device().autodiff()), |x| apply(x, function))
+        });
+        results.collect::<Vec<_>>()
+    });
 }
 
 proptest! {

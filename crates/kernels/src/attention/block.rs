@@ -8,6 +8,7 @@ use macerator::{Simd, WithSimd};
 
 use super::Causal;
 use crate::fresh::Writer;
+use crate::lanes::fold;
 use crate::lines::to_lines;
 use crate::matrix::Matrix;
 use crate::product::{Left, STRIP, Start, StripRow, pieces, product};
@@ -16,7 +17,7 @@ use crate::scratch::Scratch;
 use crate::vector::{LINE, Line};
 
 /// Queries at a time at most: four tiles.
-const QUERIES: usize = 56;
+pub(super) const QUERIES: usize = 56;
 /// Scores at a time at most, but for a tile of queries: a quarter of the second-level cache.
 const SCORES: usize = 64 * 1024;
 /// The fewest queries at a time.
@@ -78,7 +79,7 @@ impl Head<'_> {
                 }
             }
             // Kept finite, so that a query that sees nothing has weights of zero, not NaN.
-            let largest = largest.into_iter().fold(f32::MIN, |a, b| if b > a { b } else { a });
+            let largest = fold(largest, |a, b| if b > a { b } else { a }).max(f32::MIN);
             let mut totals = [0.0; STRIP];
             for scores in scores.iter_mut().skip(row).step_by(rows) {
                 for (total, score) in totals.iter_mut().zip(scores) {
@@ -95,15 +96,7 @@ impl Head<'_> {
 /// The sum of a row's numbers.
 #[inline(always)]
 fn sum(row: StripRow) -> f32 {
-    let mut numbers = row;
-    let mut width = STRIP / 2;
-    while width > 0 {
-        for lane in 0..width {
-            numbers[lane] += numbers[lane + width];
-        }
-        width /= 2;
-    }
-    numbers[0]
+    fold(row, |a, b| a + b)
 }
 
 /// A matrix in strips.

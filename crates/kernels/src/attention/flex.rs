@@ -9,7 +9,7 @@ use burn::tensor::TensorData;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::block::{Backward, Forward, Head, HeadGradients};
+use super::block::{Backward, Forward, Head, HeadGradients, QUERIES};
 use super::extension::{AttentionGradient, AttentionOps};
 use super::{Causal, Mask};
 use crate::fresh::{Fresh, Writer, filled};
@@ -23,8 +23,6 @@ use crate::vector::LINE;
 
 /// Parts that the work falls into at least, where it can, whatever the number of threads.
 const PARTS: usize = 8;
-/// Queries of a part at least.
-const QUERIES: usize = 56;
 
 impl AttentionOps for Flex {
     fn attention_by_blocks(
@@ -86,11 +84,8 @@ impl AttentionGradient for Flex {
             });
         });
         let [of_key, of_value] = of_key_and_value;
-        let mut numbers = [of_query, of_key, of_value].into_iter();
-        shapes.map(|shape| {
-            let numbers = numbers.next().expect("as many as shapes");
-            FlexTensor::from_data(TensorData::new(numbers, shape)).transpose(1, 2)
-        })
+        [(of_query, shapes[0]), (of_key, shapes[1]), (of_value, shapes[2])]
+            .map(|(numbers, shape)| FlexTensor::from_data(TensorData::new(numbers, shape)).transpose(1, 2))
     }
 
     fn packed_attention_gradient(

@@ -8,9 +8,7 @@ use rayon::prelude::*;
 use super::extension::{BatchNormGradient, BatchNormOps};
 use crate::fresh::{Fresh, filled};
 use crate::lanes::{sum, two_sums};
-use crate::memory::{
-    CHUNK, Channels, channels, contiguous, for_each, like, rework_channels, unshared, values,
-};
+use crate::memory::{CHUNK, Channels, channels, contiguous, for_each, like, rework_channels, values};
 
 impl BatchNormOps for Flex {
     fn normalize_batch(
@@ -44,28 +42,16 @@ impl BatchNormOps for Flex {
     ) -> FloatTensor<Self> {
         let [scale, shift] = [scale, shift].map(contiguous);
         let (scales, shifts) = (values(&scale), values(&shift));
-        let mut input = contiguous(input);
+        let input = contiguous(input);
         let Channels { count, length } = channels(&input);
         let planes = (CHUNK / length.max(1)).max(1);
         let first = |index: usize| index * planes % count;
         let len = (planes * length).max(1);
-        if let Some(values) = unshared(&mut input) {
-            for_each(values.par_chunks_mut(len).enumerate(), |(index, pieces)| {
-                AutoArch::new().dispatch(Scale {
-                    planes: pieces,
-                    length,
-                    scales,
-                    shifts,
-                    first: first(index),
-                });
-            });
-            return input;
-        }
         let output = filled(input.layout().num_elements(), |output| {
             let pieces = output.par_chunks(len).zip(values(&input).par_chunks(len)).enumerate();
             for_each(pieces, |(index, (output, input))| {
                 let first = first(index);
-                AutoArch::new().dispatch(Scaled { input, output, length, scales, shifts, first });
+                AutoArch::new().dispatch(Scale { input, output, length, scales, shifts, first });
             });
         });
         like(&input, output)
@@ -213,31 +199,6 @@ impl WithSimd for NormalizeGradient<'_, '_> {
 
 /// Scales and shifts planes of `length`, which are those of the channels from `first` on, again and again.
 struct Scale<'a> {
-    planes: &'a mut [f32],
-    length: usize,
-    scales: &'a [f32],
-    shifts: &'a [f32],
-    first: usize,
-}
-
-impl WithSimd for Scale<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let mut channel = self.first;
-        for plane in self.planes.chunks_exact_mut(self.length) {
-            let (scale, shift) = (self.scales[channel], self.shifts[channel]);
-            for x in plane {
-                *x = x.mul_add(scale, shift);
-            }
-            channel = (channel + 1) % self.scales.len();
-        }
-    }
-}
-
-/// The same into other memory.
-struct Scaled<'a> {
     input: &'a [f32],
     output: Fresh<'a>,
     length: usize,
@@ -246,7 +207,7 @@ struct Scaled<'a> {
     first: usize,
 }
 
-impl WithSimd for Scaled<'_> {
+impl WithSimd for Scale<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::{batch_norm, batch_norm_train, is_fast};
-use crate::testing::{Results, assert_within, golden, narrow, numbers, results, scattered};
+use crate::testing::{
+    Results, assert_same_on_any_threads, assert_within, golden, narrow, numbers, results, scattered,
+};
 
 const EPSILON: f64 = 1e-5;
 
@@ -148,21 +150,13 @@ fn inputs_stay() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    assert_same_on_any_threads(|| {
         let device = device().autodiff();
         let [input, weight] = [scattered([3, 7, 2_003], &device), scattered([3, 7, 2_003], &device)];
         let [gamma, beta] = [scattered([7], &device), scattered([7], &device)];
         let [mean, variance] = [Tensor::zeros([7], &device), Tensor::ones([7], &device)];
-        pool.install(|| both(&input, [&gamma, &beta], [&mean, &variance], &weight))
-    };
-    for (one, three) in compute(1).iter().zip(&compute(3)) {
-        assert_close(&one.value, &three.value, 0.0);
-        assert_close(&one.gradient, &three.gradient, 0.0);
-        for (one, three) in one.others.iter().zip(&three.others) {
-            assert_close(one, three, 0.0);
-        }
-    }
+        both(&input, [&gamma, &beta], [&mean, &variance], &weight)
+    });
 }
 
 proptest! {

@@ -3,7 +3,7 @@ use libellus_backend::testing::{assert_close, device, read};
 use proptest::prelude::*;
 
 use super::{composed_sum, embedding, gather_rows, is_accelerated, segment_sum};
-use crate::testing::scattered;
+use crate::testing::{assert_same_on_any_threads, scattered};
 
 /// A value and the gradient of its input, for outputs of different weight.
 fn run<const I: usize, const O: usize>(
@@ -144,18 +144,16 @@ fn indices_of_any_type() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    assert_same_on_any_threads(|| {
         let device = device().autodiff();
         let (values, table) = (scattered([6_007, 11], &device).sin(), scattered([503, 11], &device).sin());
-        pool.install(|| {
+        {
             [
                 run(&values, |values| segment_sum(values, places(6_007, 503, &device), 503)),
                 run(&table, |table| gather_rows(table, places(6_007, 503, &device))),
             ]
-        })
-    };
-    assert_eq!(compute(1), compute(3));
+        }
+    });
 }
 
 #[test]

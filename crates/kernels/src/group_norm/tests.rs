@@ -5,7 +5,9 @@ use safetensors::SafeTensors;
 
 use super::{composed, group_norm};
 use crate::device::is_accelerated;
-use crate::testing::{Results, assert_within, golden, narrow, numbers, results, scattered};
+use crate::testing::{
+    Results, assert_same_on_any_threads, assert_within, golden, narrow, numbers, results, scattered,
+};
 
 const EPSILON: f64 = 1e-5;
 
@@ -162,19 +164,12 @@ fn inputs_stay() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    assert_same_on_any_threads(|| {
         let device = device().autodiff();
         let [input, weight] = [scattered([5, 6, 2_003], &device), scattered([5, 6, 2_003], &device).cos()];
         let [gamma, beta] = [scattered([6], &device), scattered([6], &device)];
-        pool.install(|| scaled(&input, [&gamma, &beta], &weight, 3, group_norm))
-    };
-    let (one, three) = (compute(1), compute(3));
-    assert_close(&one.value, &three.value, 0.0);
-    assert_close(&one.gradient, &three.gradient, 0.0);
-    for (one, three) in one.others.iter().zip(&three.others) {
-        assert_close(one, three, 0.0);
-    }
+        scaled(&input, [&gamma, &beta], &weight, 3, group_norm)
+    });
 }
 
 #[test]

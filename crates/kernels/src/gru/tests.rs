@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::{composed, gru};
-use crate::testing::{golden, narrow, numbers, scattered};
+use crate::testing::{assert_same_on_any_threads, golden, narrow, numbers, scattered};
 
 struct Inputs {
     projected: Tensor<3>,
@@ -132,13 +132,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     if libellus_backend::testing::reference() != device() {
         return;
     }
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| Inputs::new(5, 31, 19).results(gru))
-    };
-    for (one, three) in compute(1).iter().zip(&compute(3)) {
-        assert_close(one, three, 0.0);
-    }
+    assert_same_on_any_threads(|| Inputs::new(5, 31, 19).results(gru));
 }
 
 /// Saturated gates give a state of 1 or -1, or the one before, and no gradient that isn't a number.

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
-use burn::tensor::TensorData;
+use burn::tensor::{Shape, TensorData};
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -138,8 +138,7 @@ fn of_vectors(input: FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>, orde
     if vectors >= MANY {
         return multiplied(input, &Strips::once(matrix), bias);
     }
-    let mut shape = input.layout().shape().to_vec();
-    *shape.last_mut().expect("callers check the rank") = matrix.columns;
+    let shape = shape_of_output(&input, matrix.columns);
     let weight = match order {
         Order::Rows => weight.clone(),
         Order::Columns => Flex::float_transpose(weight.clone()),
@@ -153,7 +152,7 @@ fn of_vectors(input: FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>, orde
             }
         }
     }
-    Flex::float_reshape(output, shape.into())
+    Flex::float_reshape(output, shape)
 }
 
 /// A weight as a matrix that has a row for each input.
@@ -174,10 +173,14 @@ fn size(tensor: &FlexTensor) -> [usize; 2] {
 
 fn multiplied(input: FlexTensor, strips: &Strips, bias: Option<&[f32]>) -> FlexTensor {
     let output = multiply(Matrix::new(values(&input), size(&input), Order::Rows), strips, bias);
+    FlexTensor::from_data(TensorData::new(output, shape_of_output(&input, strips.d_output)))
+}
+
+fn shape_of_output(input: &FlexTensor, d_output: usize) -> Shape {
     let mut shape = input.layout().shape().clone();
     let last = shape.num_dims() - 1;
-    shape[last] = strips.d_output;
-    FlexTensor::from_data(TensorData::new(output, shape))
+    shape[last] = d_output;
+    shape
 }
 
 fn multiply(input: Matrix<'_>, strips: &Strips, bias: Option<&[f32]>) -> Vec<f32> {

@@ -4,7 +4,7 @@ use libellus_backend::testing::{assert_close, device, read};
 use proptest::prelude::*;
 
 use super::{linear, linear_transposed};
-use crate::testing::scattered;
+use crate::testing::{assert_same_on_any_threads, scattered, weighted_results};
 use crate::{Precision, PrepareInference};
 
 #[derive(Module, Debug)]
@@ -156,35 +156,11 @@ fn many_threads_may_be_the_first() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| -> Vec<TensorData> {
-            let layer = Linear { weight: weight([130, 300]) }.prepare_inference();
-            let product = |vectors| linear(scattered([vectors, 130], &device()), layer.weight.val(), None);
-            [3, 100].map(product).map(read).into()
-        })
-    };
-    for (one, three) in compute(1).iter().zip(&compute(3)) {
-        assert_close(one, three, 0.0);
-    }
-}
-
-/// The value and the gradients of input, weight and, where there is one, bias.
-fn trained(
-    input: &Tensor<3>,
-    weight: &Tensor<2>,
-    bias: Option<&Tensor<1>>,
-    layer: impl FnOnce(Tensor<3>, Tensor<2>, Option<Tensor<1>>) -> Tensor<3>,
-) -> Vec<TensorData> {
-    let (input, weight) = (input.clone().require_grad(), weight.clone().require_grad());
-    let bias = bias.map(|bias| bias.clone().require_grad());
-    let output = layer(input.clone(), weight.clone(), bias.clone());
-    let gradients = (output.clone() * scattered(output.dims(), &output.device())).sum().backward();
-    let mut results = vec![read(output.inner())];
-    results.extend(input.grad(&gradients).map(read));
-    results.extend(weight.grad(&gradients).map(read));
-    results.extend(bias.and_then(|bias| bias.grad(&gradients)).map(read));
-    results
+    assert_same_on_any_threads(|| {
+        let layer = Linear { weight: weight([130, 300]) }.prepare_inference();
+        let product = |vectors| linear(scattered([vectors, 130], &device()), layer.weight.val(), None);
+        [3, 100].map(product).map(read)
+    });
 }
 
 /// In training, sums over inputs, outputs and vectors agree with burn's.
@@ -192,22 +168,24 @@ fn trains(vectors: [usize; 2], d_input: usize, d_output: usize) {
     let device = device().autodiff();
     let input: Tensor<3> = scattered([vectors[0], vectors[1], d_input], &device);
     let (weight, bias) = (scattered([d_input, d_output], &device), scattered([d_output], &device));
-    for bias in [None, Some(&bias)] {
-        let expected = trained(&input, &weight, bias, module::linear);
-        let actual = trained(&input, &weight, bias, linear);
-        assert_eq!(actual.len(), if bias.is_some() { 4 } else { 3 });
-        for (actual, expected) in actual.iter().zip(&expected) {
+    let agree = |actual: Vec<(&str, TensorData)>, expected: Vec<(&str, TensorData)>| {
+        assert_eq!(actual.len(), expected.len());
+        for ((_, actual), (_, expected)) in actual.iter().zip(&expected) {
             assert_close(actual, expected, TOLERANCE);
         }
+    };
+    for bias in [None, Some(bias)] {
+        let run = |layer: fn(Tensor<3>, Tensor<2>, Option<Tensor<1>>) -> Tensor<3>| {
+            weighted_results(input.clone(), weight.clone(), bias.clone(), scattered, layer)
+        };
+        agree(run(linear), run(module::linear));
     }
-    let weight = scattered([d_output, d_input], &device);
-    let flat = |input: Tensor<3>| input.reshape([vectors[0] * vectors[1], d_input]);
-    let back = |output: Tensor<2>| output.reshape([vectors[0], vectors[1], d_output]);
-    let expected = trained(&input, &weight, None, |x, weight, _| back(flat(x).matmul(weight.transpose())));
-    let actual = trained(&input, &weight, None, |x, weight, _| back(linear_transposed(flat(x), weight)));
-    for (actual, expected) in actual.iter().zip(&expected) {
-        assert_close(actual, expected, TOLERANCE);
-    }
+    let weight: Tensor<2> = scattered([d_output, d_input], &device);
+    let flat: Tensor<2> = input.reshape([vectors[0] * vectors[1], d_input]);
+    let run = |product: fn(Tensor<2>, Tensor<2>) -> Tensor<2>| {
+        weighted_results(flat.clone(), weight.clone(), None, scattered, |x, weight, _| product(x, weight))
+    };
+    agree(run(linear_transposed), run(|x, weight| x.matmul(weight.transpose())));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::{composed_rms_norm, layer_norm, rms_norm};
-use crate::testing::{Results, assert_within, golden, narrow, numbers, results, scattered};
+use crate::testing::{
+    Results, assert_same_on_any_threads, assert_within, golden, narrow, numbers, results, scattered,
+};
 
 const EPSILON: f64 = 1e-5;
 
@@ -198,20 +200,12 @@ fn tolerance(numbers: &[f64], width: usize) -> f64 {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    assert_same_on_any_threads(|| {
         let device = device().autodiff();
         let [input, weight] = [scattered([3, 2_003, 11], &device), scattered([3, 2_003, 11], &device)];
         let [gamma, beta] = [scattered([11], &device), scattered([11], &device)];
-        pool.install(|| both(&input, &gamma, &beta, &weight))
-    };
-    for (one, three) in compute(1).iter().zip(&compute(3)) {
-        assert_close(&one.value, &three.value, 0.0);
-        assert_close(&one.gradient, &three.gradient, 0.0);
-        for (one, three) in one.others.iter().zip(&three.others) {
-            assert_close(one, three, 0.0);
-        }
-    }
+        both(&input, &gamma, &beta, &weight)
+    });
 }
 
 proptest! {

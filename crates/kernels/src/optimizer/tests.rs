@@ -5,7 +5,7 @@ use super::{
     AdamAverages, AdamStep, LionStep, SgdDirection, SgdStep, adam_step, composed_adam, composed_lion,
     composed_sgd, lion_step, scale, sgd_step, sum_of_squares,
 };
-use crate::testing::scattered;
+use crate::testing::{assert_same_on_any_threads, scattered};
 
 /// Around the length of a vector and of a chunk, and none at all.
 const LENGTHS: [usize; 8] = [0, 1, 17, 67, 16_383, 16_384, 16_385, 50_021];
@@ -169,12 +169,10 @@ fn squares_of_many_numbers_keep_their_digits() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    assert_same_on_any_threads(|| {
         let tensor = scattered([50_021], &device()).sin();
-        pool.install(|| read(sum_of_squares(tensor)))
-    };
-    assert_close(&compute(1), &compute(3), 0.0);
+        read(sum_of_squares(tensor))
+    });
 }
 
 #[test]

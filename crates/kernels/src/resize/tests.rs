@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 
 use super::{Interpolation, axis, composed, resize2d};
 use crate::device::is_accelerated;
-use crate::testing::{Results, fractions, golden, numbers, results, scattered};
+use crate::testing::{Results, assert_same_on_any_threads, fractions, golden, numbers, results, scattered};
 
 const ALL: [Interpolation; 3] =
     [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::BilinearCorners];
@@ -148,17 +148,10 @@ fn an_image_without_pixels_is_refused() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| {
-            let input = scattered([3, 41, 37, 29], &device().autodiff());
-            ALL.map(|interpolation| value_and_gradient(&input, |x| resize2d(x, [53, 61], interpolation)))
-        })
-    };
-    for (one, three) in compute(1).iter().zip(&compute(3)) {
-        assert_close(&one.value, &three.value, 0.0);
-        assert_close(&one.gradient, &three.gradient, 0.0);
-    }
+    assert_same_on_any_threads(|| {
+        let input = scattered([3, 41, 37, 29], &device().autodiff());
+        ALL.map(|interpolation| value_and_gradient(&input, |x| resize2d(x, [53, 61], interpolation)))
+    });
 }
 
 proptest! {

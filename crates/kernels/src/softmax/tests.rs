@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::{Function, apply, composed};
-use crate::testing::{Results, assert_within, golden, narrow, numbers, results, scattered};
+use crate::testing::{
+    Results, assert_same_on_any_threads, assert_within, golden, narrow, numbers, results, scattered,
+};
 
 const FUNCTIONS: [Function; 3] = [Function::Softmax, Function::MaskedSoftmax, Function::LogSoftmax];
 
@@ -122,16 +124,11 @@ fn inputs_stay() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    assert_same_on_any_threads(|| {
         let device = device().autodiff();
         let [input, weight] = [scattered([3, 2_003, 11], &device), scattered([3, 2_003, 11], &device)];
-        pool.install(|| FUNCTIONS.map(|function| run(&input, &weight, |x| apply(x, function))))
-    };
-    for (one, three) in compute(1).iter().zip(&compute(3)) {
-        assert_close(&one.value, &three.value, 0.0);
-        assert_close(&one.gradient, &three.gradient, 0.0);
-    }
+        FUNCTIONS.map(|function| run(&input, &weight, |x| apply(x, function)))
+    });
 }
 
 proptest! {

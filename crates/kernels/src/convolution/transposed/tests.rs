@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 
 use super::{conv_transpose2d, transposed_of};
 use crate::device::is_accelerated;
-use crate::testing::{fractions, golden, numbers};
+use crate::testing::{assert_same_on_any_threads, fractions, golden, numbers, weighted_results};
 
 /// A few roundings of f32.
 const EXACT: f64 = 2e-6;
@@ -46,18 +46,13 @@ type Convolution = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, ConvTransposeOpti
 /// The output and the gradients of input, weight and bias.
 fn output_and_gradients(case: &Case, convolution: Convolution) -> [(&'static str, TensorData); 4] {
     let device = device().autodiff();
-    let input = fractions(case.input, 1, &device).require_grad();
-    let weight = fractions(case.weight, 2, &device).require_grad();
-    let bias = fractions([case.weight[1] * case.options.groups], 3, &device).require_grad();
-    let output = convolution(input.clone(), weight.clone(), Some(bias.clone()), case.options.clone());
-    let gradients = (output.clone() * fractions(output.dims(), 4, &device)).sum().backward();
-    let gradient = "every one takes part";
-    [
-        ("output", read(output.inner())),
-        ("input", read(input.grad(&gradients).expect(gradient))),
-        ("weight", read(weight.grad(&gradients).expect(gradient))),
-        ("bias", read(bias.grad(&gradients).expect(gradient))),
-    ]
+    let (input, weight) = (fractions(case.input, 1, &device), fractions(case.weight, 2, &device));
+    let bias = fractions([case.weight[1] * case.options.groups], 3, &device);
+    let factors = |shape, device: &_| fractions(shape, 4, device);
+    let results = weighted_results(input, weight, Some(bias), factors, |input, weight, bias| {
+        convolution(input, weight, bias, case.options.clone())
+    });
+    results.try_into().expect("there is a bias")
 }
 
 /// Twice the tolerance, since burn's own numbers are off as much.
@@ -202,18 +197,10 @@ fn any_number_of_threads_gives_the_same_bits() {
         winograd([2, 64, 33, 29], 64, 1),
         grouped(case([2, 24, 11, 9], [24, 1, 3, 3], [2, 1, 0]), 24),
     ];
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| cases.clone().map(|case| output_and_gradients(&case, conv_transpose2d)))
-    };
     if !is_accelerated(&fractions([1], 1, &device())) {
         return;
     }
-    for (parts, others) in compute(1).iter().zip(&compute(3)) {
-        for ((_, part), (_, other)) in parts.iter().zip(others) {
-            assert_close(part, other, 0.0);
-        }
-    }
+    assert_same_on_any_threads(|| cases.clone().map(|case| output_and_gradients(&case, conv_transpose2d)));
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 
 use super::{adaptive_avg_pool2d, avg_pool2d};
 use crate::device::is_accelerated;
-use crate::testing::{Results, fractions, golden, numbers, results, scattered};
+use crate::testing::{Results, assert_same_on_any_threads, fractions, golden, numbers, results, scattered};
 
 /// A few roundings.
 const TOLERANCE: f64 = 1e-6;
@@ -184,20 +184,13 @@ fn a_batch_of_nothing_stays_nothing() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let compute = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| {
-            let input = scattered([3, 41, 37, 29], &device().autodiff());
-            [
-                value_and_gradient(&input, |x| avg_pool2d(x, windows(3, 2, 1))),
-                value_and_gradient(&input, |x| adaptive_avg_pool2d(x, [1, 1])),
-            ]
-        })
-    };
-    for (one, three) in compute(1).iter().zip(&compute(3)) {
-        assert_close(&one.value, &three.value, 0.0);
-        assert_close(&one.gradient, &three.gradient, 0.0);
-    }
+    assert_same_on_any_threads(|| {
+        let input = scattered([3, 41, 37, 29], &device().autodiff());
+        [
+            value_and_gradient(&input, |x| avg_pool2d(x, windows(3, 2, 1))),
+            value_and_gradient(&input, |x| adaptive_avg_pool2d(x, [1, 1])),
+        ]
+    });
 }
 
 proptest! {
