@@ -147,12 +147,10 @@ fn any_number_of_threads_gives_the_same_bits() {
     assert_same_on_any_threads(|| {
         let device = device().autodiff();
         let (values, table) = (scattered([6_007, 11], &device).sin(), scattered([503, 11], &device).sin());
-        {
-            [
-                run(&values, |values| segment_sum(values, places(6_007, 503, &device), 503)),
-                run(&table, |table| gather_rows(table, places(6_007, 503, &device))),
-            ]
-        }
+        [
+            run(&values, |values| segment_sum(values, places(6_007, 503, &device), 503)),
+            run(&table, |table| gather_rows(table, places(6_007, 503, &device))),
+        ]
     });
 }
 
