@@ -4,8 +4,6 @@
 mod depthwise;
 mod extension;
 #[cfg(feature = "flex")]
-mod finish;
-#[cfg(feature = "flex")]
 mod flex;
 mod fused;
 #[cfg(feature = "flex")]
@@ -16,6 +14,8 @@ mod lowered_gradient;
 mod padded;
 #[cfg(feature = "flex")]
 mod patches;
+#[cfg(feature = "flex")]
+mod pixelwise;
 #[cfg_attr(not(feature = "flex"), expect(dead_code, reason = "what only the fast path asks"))]
 mod shape;
 #[cfg(test)]

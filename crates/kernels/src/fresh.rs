@@ -148,7 +148,7 @@ impl<'a> Fresh<'a> {
     fn into_written(self) -> &'a mut [f32] {
         self.written.fetch_add(self.memory.len(), Ordering::Relaxed);
         #[expect(unsafe_code, reason = "what was written is memory like any other")]
-        // SAFETY: the methods above have written every number, and `Writer::finish` has counted that it did. Nobody else calls this one.
+        // SAFETY: the methods above have written every number. Nobody else calls this one.
         unsafe {
             self.memory.assume_init_mut()
         }
@@ -182,8 +182,24 @@ impl Writer<'_> {
     /// # Panics
     /// If places are left.
     pub(crate) fn finish(self) {
-        assert_eq!(self.at, self.fresh.len(), "places are left");
-        self.fresh.into_written();
+        Self::finish_all([self]);
+    }
+
+    /// Of pieces of the same memory.
+    ///
+    /// # Panics
+    /// If places are left.
+    pub(crate) fn finish_all(writers: impl IntoIterator<Item = Self>) {
+        let mut all: Option<(&AtomicUsize, usize)> = None;
+        for Self { fresh, at } in writers {
+            assert_eq!(at, fresh.len(), "places are left");
+            let (written, len) = all.get_or_insert((fresh.written, 0));
+            assert!(std::ptr::eq(*written, fresh.written), "pieces of different memory");
+            *len += at;
+        }
+        if let Some((written, len)) = all {
+            written.fetch_add(len, Ordering::Relaxed);
+        }
     }
 }
 

@@ -21,12 +21,16 @@ mod allocator;
 mod attention;
 mod backward;
 mod batch_norm;
+#[cfg(feature = "flex")]
+mod channels_last;
 mod convolution;
 mod cross_entropy;
 mod device;
 mod dropout;
 #[cfg(feature = "flex")]
 mod elementwise;
+#[cfg(feature = "flex")]
+mod finish;
 #[cfg(feature = "flex")]
 mod fresh;
 mod gather;
@@ -40,6 +44,7 @@ mod linear;
 #[cfg(feature = "flex")]
 mod lines;
 mod lstm;
+mod maps;
 #[cfg(feature = "flex")]
 mod matrix;
 #[cfg(feature = "flex")]
@@ -81,6 +86,7 @@ pub use group_norm::group_norm;
 pub use gru::gru;
 pub use linear::{linear, linear_transposed};
 pub use lstm::{LstmSequence, lstm, unbind};
+pub use maps::{concat_channels, scale_channels};
 pub use norm::{layer_norm, rms_norm};
 pub use optimizer::{
     AdamAverages, AdamStep, LionStep, SgdDirection, SgdStep, adam_step, lion_step, scale, sgd_step,

@@ -4,6 +4,8 @@ mod extension;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
+mod multiply;
+#[cfg(feature = "flex")]
 mod packed;
 #[cfg(feature = "flex")]
 mod strips;
@@ -16,7 +18,11 @@ use burn::tensor::{Tensor, module};
 use crate::device::is_accelerated;
 use extension::LinearOps;
 #[cfg(feature = "flex")]
-pub(crate) use strips::PreparedWeight;
+pub(crate) use {
+    multiply::{Vectors, multiply},
+    packed::Packed,
+    strips::{PreparedWeight, Strips},
+};
 
 /// `x W + b` over the last dimension, the same as burn's.
 ///

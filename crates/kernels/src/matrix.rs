@@ -73,8 +73,13 @@ impl<'a> Matrix<'a> {
         match self.order {
             Order::Rows => {
                 for index in 0..rows {
-                    for (block, numbers) in self.row(first + index).chunks(LINE).enumerate() {
-                        lines[block * rows + index] = padded(numbers);
+                    let (whole, rest) = self.row(first + index).as_chunks::<LINE>();
+                    let mut places = lines[index..].iter_mut().step_by(rows);
+                    for (line, place) in whole.iter().zip(&mut places) {
+                        *place = *line;
+                    }
+                    if let Some(place) = places.next() {
+                        *place = padded(rest);
                     }
                 }
             }

@@ -1,10 +1,11 @@
 //! The memory of tensors on flex, and its way to the threads.
 
 use burn::backend::{Flex, tensor::FloatTensor};
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
 use rayon::iter::plumbing::{Producer, ProducerCallback};
 use rayon::prelude::*;
 
+use crate::channels_last::{pixels, planes};
 use crate::fresh::filled;
 
 /// A tensor on flex, without autodiff.
@@ -15,7 +16,13 @@ pub(crate) const CHUNK: usize = 16 * 1024;
 
 /// The tensor itself, or a copy in row-major order.
 pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
-    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
+    if tensor.is_contiguous() {
+        return tensor;
+    }
+    match pixels(&tensor) {
+        Some(pixels) if pixels.dtype() == DType::F32 => planes(&pixels),
+        _ => tensor.to_contiguous(),
+    }
 }
 
 /// The elements of a contiguous tensor.
@@ -39,7 +46,7 @@ pub(crate) fn unshared(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
 /// The elements of a tensor in row-major order, for writing: in new memory where others look at the old.
 pub(crate) fn own(tensor: &mut FlexTensor) -> &mut [f32] {
     if !tensor.is_contiguous() {
-        *tensor = tensor.to_contiguous();
+        *tensor = contiguous(tensor.clone());
     }
     let (start, end) = bounds(tensor);
     &mut tensor.storage_mut()[start..end]

@@ -4,6 +4,8 @@ mod average;
 mod extension;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod pixelwise;
 #[cfg(test)]
 mod tests;
 

@@ -9,7 +9,7 @@ use burn::tensor::{Tensor, TensorData};
 use crate::quantize::{round_columns, round_rows, round_to_bf16};
 
 #[cfg(feature = "flex")]
-pub(crate) use flex::{Forms, PackedRows, forms};
+pub(crate) use flex::{Forms, PackedRows, PixelStrips, forms};
 
 /// A model whose weights are kept in the order of the kernels too, so that calls in evaluation don't arrange them anew: what pays
 /// for small batches. See [`PrepareInference`].
@@ -166,6 +166,8 @@ mod flex {
     pub(crate) struct Forms {
         /// Of each group, for [products of matrices](crate::convolution).
         pub(crate) packed_rows: Kept<PackedRows>,
+        /// For convolutions of [pixels](crate::channels_last).
+        pub(crate) pixel_strips: Kept<PixelStrips>,
         /// For [linear layers](crate::linear()).
         pub(crate) strips: Kept<linear::PreparedWeight>,
         pub(crate) precision: Precision,
@@ -206,6 +208,14 @@ mod flex {
         /// Groups, and rows and columns of each.
         pub(crate) size: [usize; 3],
         pub(crate) groups: Vec<Vec<Line>>,
+    }
+
+    /// A weight whose rows are elements of the kernel, and in them channels of the input.
+    #[derive(Debug)]
+    pub(crate) struct PixelStrips {
+        /// Channels of the output and of the input, and elements of the kernel.
+        pub(crate) size: [usize; 3],
+        pub(crate) strips: linear::Strips,
     }
 
     /// By the address of the memory.

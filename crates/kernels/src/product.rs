@@ -22,6 +22,42 @@ pub(crate) struct Left<'a> {
     pub(crate) block: usize,
 }
 
+/// What a tile's product reads of its left factor.
+pub(crate) trait Lines<'a>: Copy {
+    /// 16 steps of the sum, from `16 block` on, of each of the first rows. What lies beyond the sum's last step means nothing.
+    ///
+    /// # Panics
+    /// If the factor is not as deep.
+    fn rows<const ROWS: usize>(self, block: usize) -> [&'a Line; ROWS];
+}
+
+impl<'a> Lines<'a> for Left<'a> {
+    #[inline(always)]
+    fn rows<const ROWS: usize>(self, block: usize) -> [&'a Line; ROWS] {
+        let rows = self.lines[block * self.block..].first_chunk::<ROWS>();
+        rows.expect("the left factor is as deep as the right one").each_ref()
+    }
+}
+
+/// Rows of the left factor that start `step` numbers apart, and may overlap. There is a whole line from each 16th number of a row on.
+#[derive(Clone, Copy)]
+pub(crate) struct Overlapping<'a> {
+    pub(crate) numbers: &'a [f32],
+    pub(crate) step: usize,
+}
+
+impl<'a> Lines<'a> for Overlapping<'a> {
+    #[inline(always)]
+    fn rows<const ROWS: usize>(self, block: usize) -> [&'a Line; ROWS] {
+        let mut rows = [&[0.0; LINE]; ROWS];
+        for (index, row) in rows.iter_mut().enumerate() {
+            let line = self.numbers[index * self.step + block * LINE..].first_chunk();
+            *row = line.expect("the left factor is as deep as the right one");
+        }
+        rows
+    }
+}
+
 /// The most rows of a tile with these registers.
 #[inline(always)]
 pub(crate) fn most_rows<S: Simd>() -> usize {
@@ -84,12 +120,17 @@ impl WithSimd for Product<'_> {
 /// # Panics
 /// If the tile has more than [`most_rows`] or the left factor is shorter than the strip.
 #[inline(always)]
-pub(crate) fn tile_product<S: Simd>(left: Left<'_>, strip: &[StripRow], start: Start, tile: &mut [StripRow]) {
+pub(crate) fn tile_product<'a, S: Simd>(
+    left: impl Lines<'a>,
+    strip: &[StripRow],
+    start: Start,
+    tile: &mut [StripRow],
+) {
     macro_rules! tiles {
         ($vectors:literal: $($count:literal)*) => {
             for column in (0..STRIP).step_by($vectors * lanes::<S>()) {
                 match tile.len() {
-                    $($count => sums::<S, $count, $vectors>(left, strip, column, start, tile),)*
+                    $($count => sums::<S, _, $count, $vectors>(left, strip, column, start, tile),)*
                     rows => unreachable!("a tile of {rows} rows"),
                 }
             }
@@ -104,8 +145,8 @@ pub(crate) fn tile_product<S: Simd>(left: Left<'_>, strip: &[StripRow], start: S
 }
 
 #[inline(always)]
-fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
-    left: Left<'_>,
+fn sums<'a, S: Simd, L: Lines<'a>, const ROWS: usize, const VECTORS: usize>(
+    left: L,
     strip: &[StripRow],
     column: usize,
     start: Start,
@@ -117,13 +158,13 @@ fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
     }
     let (blocks, rest) = strip.as_chunks::<LINE>();
     for (block, strip) in blocks.iter().enumerate() {
-        let rows = rows::<ROWS>(left, block);
+        let rows = left.rows::<ROWS>(block);
         for (step, strip) in strip.iter().enumerate() {
             add_step(&mut sums, rows, step, &strip[column..]);
         }
     }
     if !rest.is_empty() {
-        let rows = rows::<ROWS>(left, blocks.len());
+        let rows = left.rows::<ROWS>(blocks.len());
         for (step, strip) in rest.iter().enumerate() {
             add_step(&mut sums, rows, step % LINE, &strip[column..]);
         }
@@ -158,14 +199,9 @@ fn write<S: Simd, const ROWS: usize, const VECTORS: usize>(
 }
 
 #[inline(always)]
-fn rows<'a, const ROWS: usize>(left: Left<'a>, block: usize) -> &'a [Line; ROWS] {
-    left.lines[block * left.block..].first_chunk().expect("the left factor is as deep as the right one")
-}
-
-#[inline(always)]
 fn add_step<S: Simd, const ROWS: usize, const VECTORS: usize>(
     sums: &mut [[Floats<S>; VECTORS]; ROWS],
-    rows: &[Line; ROWS],
+    rows: [&Line; ROWS],
     step: usize,
     strip: &[f32],
 ) {

@@ -89,6 +89,6 @@ pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use squeeze::{SqueezeExcitation, SqueezeExcitationConfig};
 pub use zero_bias::ZeroBias;
 
-pub use libellus_kernels::{Precision, PrepareInference, Prepared};
+pub use libellus_kernels::{Precision, PrepareInference, Prepared, concat_channels};
 
 pub use burn::nn::{Identity, Initializer, PaddingConfig2d, Relu};

@@ -6,6 +6,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::{adaptive_avg_pool2d, scale_channels};
 
 use crate::{Activation, Conv2d, ZeroBias, conv_before_norm};
 
@@ -28,9 +29,9 @@ impl SqueezeExcitation {
     /// - `input`: `[B, C, H, W]`
     /// - output: as `input`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let squeezed = input.clone().mean_dim(2).mean_dim(3);
+        let squeezed = adaptive_avg_pool2d(input.clone(), [1, 1]);
         let excited = self.fc2.forward(self.activation.forward(self.fc1.forward(squeezed)));
-        input * Activation::Sigmoid.forward(excited)
+        scale_channels(input, Activation::Sigmoid.forward(excited))
     }
 }
 

@@ -5,9 +5,9 @@
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::finish::Finish;
 use super::padded::Layout;
 use super::shape::Shape;
+use crate::finish::Finish;
 use crate::fresh::filled;
 use crate::scratch::with_scratch;
 use crate::vector::{Floats, LINE, lanes, load, multiply_add, splat, store};

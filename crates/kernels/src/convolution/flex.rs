@@ -5,12 +5,13 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::extension::{ConvolutionGradient, ConvolutionOps};
-use super::finish::Finish;
 use super::fused::Epilogue;
 use super::shape::Shape;
 use super::transposed::TransposedOps;
-use super::{depthwise, lowered, lowered_gradient, winograd};
+use super::{depthwise, lowered, lowered_gradient, pixelwise, winograd};
+use crate::channels_last::{from_pixels, into_pixels};
 use crate::device::to_flex;
+use crate::finish::Finish;
 use crate::memory::{FlexTensor, channels, contiguous, values};
 use crate::prepared::forms;
 
@@ -51,13 +52,25 @@ pub(super) fn fused(input: FlexTensor, weight: FlexTensor, shape: &Shape, epilog
         shift = Some(shifts);
         scale
     });
-    let residual = epilogue.residual.map(|residual| contiguous(to_flex(residual)));
+    let residual = epilogue.residual.map(to_flex);
     let finish = Finish {
         scale: scale.as_deref(),
         shift: shift.as_deref(),
-        residual: residual.as_ref().map(values),
+        residual: None,
         nonlinearity: epilogue.nonlinearity,
     };
+    if pixelwise::suits(shape) {
+        let input = if pixelwise::takes_planes(shape) { contiguous(input) } else { into_pixels(input) };
+        let weight = contiguous(weight);
+        let residual = residual.map(into_pixels);
+        let finish = Finish { residual: residual.as_ref().map(values), ..finish };
+        let forms = forms(&weight);
+        let output = pixelwise::forward(shape, values(&input), values(&weight), forms.as_deref(), finish);
+        let [batch, channels, height, width] = shape.of_output();
+        return from_pixels(&tensor(output, [batch, height, width, channels]));
+    }
+    let residual = residual.map(contiguous);
+    let finish = Finish { residual: residual.as_ref().map(values), ..finish };
     finished(input, weight, shape, finish)
 }
 

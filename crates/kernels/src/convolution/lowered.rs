@@ -7,10 +7,10 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::finish::Finish;
 use super::padded::Layout;
 use super::patches::Patches;
 use super::shape::Shape;
+use crate::finish::Finish;
 use crate::fresh::{Fresh, filled};
 use crate::prepared::{Forms, PackedRows};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};

@@ -5,11 +5,11 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, VFma, WithSimd};
 use rayon::prelude::*;
 
-use super::finish::Finish;
 use super::lowered::with_planes;
 use super::padded::Layout;
 use super::patches::Patches;
 use super::shape::Shape;
+use crate::finish::Finish;
 use crate::fresh::filled;
 use crate::lines::add_up;
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};

@@ -1,5 +1,7 @@
 //! The sizes of a convolution.
 
+use std::ops::Range;
+
 use burn::tensor::ops::ConvOptions;
 
 /// What a convolution works on; every function of this module takes one.
@@ -92,6 +94,16 @@ impl Shape {
     /// Output channels of a group.
     pub(crate) fn group_out(&self) -> usize {
         self.channels_out / self.groups
+    }
+
+    /// Of the kernel's elements along an axis, those that meet the image, seen from an output; and where the first of them lies.
+    #[inline(always)]
+    pub(crate) fn met(&self, axis: usize, output: usize) -> (Range<usize>, usize) {
+        let (padding, dilation, kernel) = (self.padding[axis], self.dilation[axis], self.kernel[axis]);
+        let start = output * self.stride[axis];
+        let first = padding.saturating_sub(start).div_ceil(dilation).min(kernel);
+        let end = (self.input[axis] + padding).saturating_sub(start).div_ceil(dilation).min(kernel);
+        (first..end.max(first), (start + first * dilation).saturating_sub(padding))
     }
 
     /// Elements of a channel's kernel.

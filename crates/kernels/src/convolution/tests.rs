@@ -1,4 +1,4 @@
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, module};
 use libellus_backend::testing::{assert_close, device, read};
 use proptest::prelude::*;
@@ -7,6 +7,7 @@ use safetensors::SafeTensors;
 use super::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
 use crate::device::is_accelerated;
 use crate::testing::{assert_same_on_any_threads, fractions, weighted_results};
+use crate::{adaptive_avg_pool2d, max_pool2d, silu};
 
 /// A few roundings of f32.
 const EXACT: f64 = 2e-6;
@@ -125,6 +126,11 @@ fn all_at_once_is_one_after_the_other() {
         case([3, 34, 7, 7], [33, 34, 1, 1], 2, 0),
         case([2, 3, 9, 19], [3, 1, 3, 3], 1, 1),
         case([1, 3, 11, 13], [3, 1, 5, 5], 2, 2),
+        case([2, 40, 9, 19], [40, 1, 3, 3], 1, 1),
+        dilated(case([1, 17, 11, 13], [17, 1, 5, 3], 2, 3), [1, 2]),
+        dilated(case([2, 7, 12, 11], [16, 7, 3, 3], 1, 3), [2, 3]),
+        case([1, 5, 1, 2], [18, 5, 4, 4], 3, 4),
+        case([7, 300, 6, 7], [530, 300, 1, 1], 1, 0),
         case([2, 24, 9, 8], [24, 8, 3, 3], 3, 2),
         case([2, 4, 9, 8], [6, 2, 3, 3], 1, 0),
         winograd([3, 33, 9, 14], 35, 1),
@@ -145,6 +151,49 @@ fn all_at_once_is_one_after_the_other() {
             println!("{case:?}, {parts}, {nonlinearity:?}");
             assert_close(&fused, &composed, case.tolerance);
         }
+    }
+}
+
+/// What one leaves in the order of pixels, the next ones take as it is, and everything else as any other tensor.
+#[test]
+fn one_after_the_other() {
+    let net = |device: &Device| {
+        let weight = |shape: [usize; 4], seed| fractions(shape, seed, device);
+        let options =
+            |stride, kernel: usize, groups| ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], groups);
+        let windows = MaxPoolOptions {
+            kernel_size: [3, 3],
+            stride: [2, 2],
+            padding: [(1, 1); 2],
+            dilation: [1, 1],
+            ceil_mode: false,
+        };
+        let relu = Epilogue { nonlinearity: Nonlinearity::Relu, ..Epilogue::default() };
+        let input = fractions([2, 3, 37, 31], 1, device);
+        let stem = conv2d_fused(input, weight([20, 3, 5, 5], 2), options(2, 5, 1), relu.clone());
+        let pooled = max_pool2d(stem.clone(), windows);
+        let wide = conv2d_fused(pooled, weight([33, 20, 1, 1], 3), options(1, 1, 1), relu.clone());
+        let residual = Epilogue { residual: Some(wide.clone()), ..relu.clone() };
+        let winograd = conv2d_fused(wide.clone(), weight([33, 33, 3, 3], 4), options(1, 3, 1), residual);
+        let residual = Epilogue { residual: Some(winograd.clone()), ..relu };
+        let depthwise = conv2d_fused(winograd, weight([33, 1, 3, 3], 5), options(1, 3, 33), residual);
+        let grouped =
+            conv2d_fused(depthwise.clone(), weight([6, 11, 3, 3], 6), options(1, 3, 3), Epilogue::default());
+        let mean = adaptive_avg_pool2d(depthwise.clone(), [1, 1]).flatten::<2>(1, 3);
+        let halves = adaptive_avg_pool2d(depthwise.clone(), [2, 2]);
+        let all = [
+            stem.swap_dims(1, 2).flatten::<1>(0, 3),
+            (silu(wide) + 1.0).flatten(0, 3),
+            depthwise.slice([0..1, 3..7, 1..4, 2..3]).flatten(0, 3),
+            grouped.flatten(0, 3),
+            halves.flatten(0, 3),
+            mean.flatten(0, 1),
+        ];
+        all.map(read)
+    };
+    let device = device();
+    for (actual, expected) in net(&device).iter().zip(&net(&device.clone().autodiff())) {
+        assert_close(actual, expected, 2.0 * WINOGRAD);
     }
 }
 
@@ -277,6 +326,12 @@ fn any_number_of_threads_gives_the_same_bits() {
         return;
     }
     assert_same_on_any_threads(|| cases.clone().map(|case| output_and_gradients(&case, conv2d)));
+    assert_same_on_any_threads(|| {
+        cases.clone().map(|case| {
+            let (input, weight) = (fractions(case.input, 1, &device()), fractions(case.weight, 2, &device()));
+            [("output", read(conv2d_fused(input, weight, case.options, Epilogue::default())))]
+        })
+    });
 }
 
 proptest! {

@@ -18,10 +18,12 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::finish::Finish;
 use super::shape::Shape;
+use crate::channels_last::put;
+use crate::finish::{Finish, OfChannels};
 use crate::fresh::{Fresh, filled};
 use crate::lines::{from_lines, to_lines};
+use crate::matrix::padded;
 use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, tile_product};
 use crate::scratch::with_scratch;
 use crate::vector::{LINE, Line};
@@ -40,6 +42,8 @@ const FEWEST_CHANNELS: usize = 32;
 const MOST_TILES: usize = 128;
 /// Tiles of a part that has all channels.
 const TILES: usize = 28;
+/// Of how many the number of bands is a multiple, where there are so many rows of tiles.
+const EVEN: usize = 4;
 /// Numbers of transformed kernels that are kept for all tiles, 4 MB. Larger ones are made anew where they are used.
 const MOST_KERNELS: usize = 1 << 20;
 /// Channels whose kernels are transformed at once: 36 x 64 x 32 x 4 numbers are 300 kB.
@@ -61,6 +65,16 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Fini
     Layer::of(shape).run(input, weight, finish)
 }
 
+/// The same of images whose [pixels](crate::channels_last) lie one after the other: `[batch, height, width, channels]`.
+pub(super) fn forward_of_pixels(
+    shape: &Shape,
+    input: &[f32],
+    weight: &[f32],
+    finish: Finish<'_>,
+) -> Vec<f32> {
+    Layer { images: Images::Pixels, ..Layer::of(shape) }.run(input, weight, finish)
+}
+
 /// The gradient of the input: a convolution of the output's gradient with the kernels turned round.
 pub(super) fn input_gradient(
     shape: &Shape,
@@ -76,6 +90,7 @@ pub(super) fn input_gradient(
         output: shape.input,
         padding: shape.padding.map(|padding| 2 - padding),
         kernels: Kernels::TurnedRound,
+        images: Images::Planes,
     };
     layer.run(gradient, weight, finish)
 }
@@ -89,6 +104,15 @@ enum Kernels {
     TurnedRound,
 }
 
+/// What follows what in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Images {
+    /// `[batch, channels, height, width]`.
+    Planes,
+    /// `[batch, height, width, channels]`.
+    Pixels,
+}
+
 /// A convolution as this file computes it, forwards or backwards.
 #[derive(Debug, Clone, Copy)]
 struct Layer {
@@ -99,6 +123,7 @@ struct Layer {
     output: [usize; 2],
     padding: [usize; 2],
     kernels: Kernels,
+    images: Images,
 }
 
 impl Layer {
@@ -112,6 +137,7 @@ impl Layer {
             output: shape.output,
             padding: shape.padding,
             kernels: Kernels::AsStored,
+            images: Images::Planes,
         }
     }
 
@@ -130,8 +156,11 @@ impl Layer {
         let tiles = self.batch * rows * columns;
         filled(self.batch * self.channels_out * self.output[0] * self.output[1], |output| {
             if tiles > MOST_TILES && POINTS * self.channels_in * self.channels_out <= MOST_KERNELS {
-                let most = TILES / columns;
-                self.by_tiles(input, weight, finish, bands(self, output, most.max(1)));
+                let most = (TILES / columns).max(1);
+                // As many bands for each of a few threads.
+                let bands_in_all = (self.batch * rows).div_ceil(most).next_multiple_of(EVEN);
+                let most = (self.batch * rows).div_ceil(bands_in_all);
+                self.by_tiles(input, weight, finish, bands(self, output, most));
             } else {
                 for band in bands(self, output, (MOST_TILES / columns).max(1)) {
                     self.by_channels(input, weight, finish, band);
@@ -160,11 +189,12 @@ impl Layer {
                         AutoArch::new().dispatch(ReadTiles { layer: self, input, rows, block, tiles });
                     }
                     let kernels = kernels.chunks_exact(POINTS * kernel_step * STRIP);
-                    for ((group, planes), kernels) in band.groups.into_iter().enumerate().zip(kernels) {
-                        let rows = band.rows.clone();
+                    let rows = band.rows.clone();
+                    for ((group, part), kernels) in band.groups(self).into_iter().enumerate().zip(kernels) {
+                        let rows = rows.clone();
                         let channels = 0..self.channels_in;
                         AutoArch::new().dispatch(Multiply { tiles, step, channels, kernels, products });
-                        self.write(rows, group, finish, products, planes);
+                        self.write(rows, group, finish, products, part);
                     }
                 });
             });
@@ -181,7 +211,7 @@ impl Layer {
                 AutoArch::new().dispatch(ReadTiles { layer: self, input, rows, block, tiles });
             });
             let tiles: &[f32] = tiles;
-            band.groups.into_par_iter().enumerate().for_each(|(group, planes)| {
+            band.groups(self).into_par_iter().enumerate().for_each(|(group, part)| {
                 let size = POINTS * (SLICE + 1) * STRIP;
                 with_scratch(size + POINTS * step * STRIP, |scratch| {
                     let (kernels, products) = scratch.split_at_mut(size);
@@ -197,66 +227,118 @@ impl Layer {
                         });
                         AutoArch::new().dispatch(Multiply { tiles, step, channels, kernels, products });
                     }
-                    self.write(rows.clone(), group, finish, products, planes);
+                    self.write(rows.clone(), group, finish, products, part);
                 });
             });
         });
     }
 
-    /// From the products to the output's rows of 32 channels, whose memory is fresh.
-    fn write(
-        &self,
-        rows: Range<usize>,
-        group: usize,
-        finish: Finish<'_>,
-        products: &[f32],
-        planes: Vec<Fresh<'_>>,
-    ) {
-        let mut planes: Vec<_> = planes.into_iter().map(Fresh::zeroed).collect();
-        let planes = &mut planes;
-        AutoArch::new().dispatch(WriteTiles { layer: self, rows, group, finish, products, planes });
+    /// From the products to the output's rows of 32 channels.
+    fn write(&self, rows: Range<usize>, group: usize, finish: Finish<'_>, products: &[f32], part: Part<'_>) {
+        match part {
+            Part::Planes(planes) => {
+                let planes = &mut planes.into_iter().map(Fresh::zeroed).collect::<Vec<_>>();
+                AutoArch::new().dispatch(WriteTiles { layer: self, rows, group, finish, products, planes });
+            }
+            Part::Pixels(pixels) => {
+                AutoArch::new().dispatch(WritePixels { layer: self, rows, group, finish, products, pixels });
+            }
+        }
+    }
+
+    /// Pixels before a row of tiles, counted through the batch.
+    fn pixels_before(&self, row: usize) -> usize {
+        let ([rows, _], [height, width]) = (self.tiles(), self.output);
+        (row / rows * height + row % rows * TILE) * width
     }
 }
 
 /// Some rows of tiles of the output, counted through the batch.
 struct Band<'a> {
     rows: Range<usize>,
-    /// For each 32 channels, and in them for each image that the rows touch: the rows of each channel.
-    groups: Vec<Vec<Fresh<'a>>>,
+    output: Output<'a>,
 }
 
-impl Band<'_> {
+/// The memory of a band.
+enum Output<'a> {
+    /// For each 32 channels, and in them for each image that the rows touch: the rows of each channel.
+    Planes(Vec<Vec<Fresh<'a>>>),
+    /// In one piece.
+    Pixels(Fresh<'a>),
+}
+
+/// The memory of 32 channels of a band.
+enum Part<'a> {
+    /// For each image that the rows touch, the rows of each channel.
+    Planes(Vec<Fresh<'a>>),
+    /// The channels of each pixel.
+    Pixels(Vec<&'a mut [f32]>),
+}
+
+impl<'a> Band<'a> {
     fn tiles(&self, layer: &Layer) -> usize {
         self.rows.len() * layer.tiles()[1]
+    }
+
+    /// In parts of 32 channels.
+    fn groups(self, layer: &Layer) -> Vec<Part<'a>> {
+        match self.output {
+            Output::Planes(groups) => groups.into_iter().map(Part::Planes).collect(),
+            Output::Pixels(pixels) => {
+                let mut groups: Vec<_> =
+                    (0..layer.channels_out.div_ceil(STRIP)).map(|_| Vec::new()).collect();
+                for pixel in pixels.zeroed().chunks_exact_mut(layer.channels_out) {
+                    for (group, channels) in groups.iter_mut().zip(pixel.chunks_mut(STRIP)) {
+                        group.push(channels);
+                    }
+                }
+                groups.into_iter().map(Part::Pixels).collect()
+            }
+        }
     }
 }
 
 /// Cuts the output into bands of at most `most` rows of tiles.
 fn bands<'a>(layer: &Layer, output: Fresh<'a>, most: usize) -> Vec<Band<'a>> {
+    let ranges = pieces(layer.batch * layer.tiles()[0], most).map(|(start, len)| start..start + len);
+    match layer.images {
+        Images::Planes => bands_of_planes(layer, output, ranges.collect()),
+        Images::Pixels => {
+            let mut rest = output;
+            let mut bands = Vec::new();
+            for rows in ranges {
+                let pixels = layer.pixels_before(rows.end) - layer.pixels_before(rows.start);
+                let (piece, after) = rest.split_at(pixels * layer.channels_out);
+                bands.push(Band { rows, output: Output::Pixels(piece) });
+                rest = after;
+            }
+            rest.zeroed();
+            bands
+        }
+    }
+}
+
+fn bands_of_planes<'a>(layer: &Layer, output: Fresh<'a>, ranges: Vec<Range<usize>>) -> Vec<Band<'a>> {
     let rows = layer.tiles()[0];
     let groups = layer.channels_out.div_ceil(STRIP);
-    let mut bands: Vec<Band<'a>> = pieces(layer.batch * rows, most)
-        .map(|(start, len)| Band {
-            rows: start..start + len,
-            groups: (0..groups).map(|_| Vec::new()).collect(),
-        })
-        .collect();
+    let mut bands: Vec<(Range<usize>, Vec<Vec<Fresh<'a>>>)> =
+        ranges.into_iter().map(|rows| (rows, (0..groups).map(|_| Vec::new()).collect())).collect();
     let [height, width] = layer.output;
     for (plane, mut rest) in output.chunks(height * width).enumerate() {
         let (image, channel) = (plane / layer.channels_out, plane % layer.channels_out);
         let mut row = image * rows;
-        let start = bands.partition_point(|band| band.rows.end <= row);
-        for band in &mut bands[start..] {
+        let start = bands.partition_point(|(rows, _)| rows.end <= row);
+        for (rows, groups) in &mut bands[start..] {
             if rest.is_empty() {
                 break;
             }
-            let len = ((band.rows.end - row) * TILE * width).min(rest.len());
+            let len = ((rows.end - row) * TILE * width).min(rest.len());
             let (piece, after) = rest.split_at(len);
-            band.groups[channel / STRIP].push(piece);
-            (row, rest) = (band.rows.end, after);
+            groups[channel / STRIP].push(piece);
+            (row, rest) = (rows.end, after);
         }
     }
-    bands
+    bands.into_iter().map(|(rows, groups)| Band { rows, output: Output::Planes(groups) }).collect()
 }
 
 /// From the input to `[point, tile]` lines of a block of channels.
@@ -281,7 +363,8 @@ impl WithSimd for ReadTiles<'_> {
         for (index, row) in self.rows.enumerate() {
             let (image, first) = (row / rows, row % rows * TILE);
             let source = Source {
-                planes: self.input,
+                numbers: self.input,
+                images: self.layer.images,
                 channels: self.layer.channels_in,
                 size: self.layer.input,
                 padding: self.layer.padding,
@@ -302,7 +385,8 @@ impl WithSimd for ReadTiles<'_> {
 
 /// Where lines come from.
 struct Source<'a> {
-    planes: &'a [f32],
+    numbers: &'a [f32],
+    images: Images,
     channels: usize,
     size: [usize; 2],
     padding: [usize; 2],
@@ -315,14 +399,25 @@ impl Source<'_> {
         let [height, columns] = self.size;
         let plane = height * columns;
         let channels = LINE.min(self.channels - block * LINE);
-        let start = (image * self.channels + block * LINE) * plane;
         for (row, lines) in lines.chunks_exact_mut(width).enumerate() {
             match (first + row).checked_sub(self.padding[0]).filter(|&row| row < height) {
                 Some(row) => {
                     let (before, lines) = lines.split_at_mut(self.padding[1]);
                     let (inside, after) = lines.split_at_mut(columns.min(lines.len()));
                     before.fill([0.0; LINE]);
-                    to_lines::<S>(&self.planes[start + row * columns..], plane, channels, inside);
+                    match self.images {
+                        Images::Planes => {
+                            let start = (image * self.channels + block * LINE) * plane + row * columns;
+                            to_lines::<S>(&self.numbers[start..], plane, channels, inside);
+                        }
+                        Images::Pixels => {
+                            let start = (image * plane + row * columns) * self.channels;
+                            let pixels = self.numbers[start..].chunks_exact(self.channels);
+                            for (line, pixel) in inside.iter_mut().zip(pixels) {
+                                *line = padded(&pixel[block * LINE..]);
+                            }
+                        }
+                    }
                     after.fill([0.0; LINE]);
                 }
                 None => lines.fill([0.0; LINE]),
@@ -409,6 +504,61 @@ impl WithSimd for Multiply<'_> {
             for (tile, count) in pieces(self.step, most_rows::<S>()) {
                 let left = Left { lines: &tiles[point * self.step + tile..], block };
                 tile_product::<S>(left, kernels, start, &mut products[tile..tile + count]);
+            }
+        }
+    }
+}
+
+/// From the products to the 32 channels of the output's pixels.
+struct WritePixels<'a, 'b> {
+    layer: &'a Layer,
+    rows: Range<usize>,
+    group: usize,
+    finish: Finish<'a>,
+    products: &'a [f32],
+    /// Of the rows.
+    pixels: Vec<&'b mut [f32]>,
+}
+
+impl WithSimd for WritePixels<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let Self { layer, rows, group, finish, products, mut pixels } = self;
+        let ([tile_rows, columns], [height, width]) = (layer.tiles(), layer.output);
+        let products = products.as_chunks::<LINE>().0;
+        let step = products.len() / POINTS;
+        let channel = group * STRIP;
+        let halves = (layer.channels_out - channel).div_ceil(LINE).min(STRIP / LINE);
+        let mut of_channels = [const { OfChannels::NONE }; STRIP / LINE];
+        for (half, of_channels) in of_channels[..halves].iter_mut().enumerate() {
+            *of_channels = finish.of_channels(channel + half * LINE);
+        }
+        let first = layer.pixels_before(rows.start);
+        for (index, row) in rows.enumerate() {
+            let above = layer.pixels_before(row);
+            let tile_height = TILE.min(height - row % tile_rows * TILE);
+            for column in 0..columns {
+                let tile_width = TILE.min(width - column * TILE);
+                let from = &products[(index * columns + column) * (STRIP / LINE)..];
+                for (half, of_channels) in of_channels[..halves].iter().enumerate() {
+                    let channel = channel + half * LINE;
+                    let mut tile = [[0.0; LINE]; TILE * TILE];
+                    transform::<S, ToOutput, 6, 4>(
+                        &from[half..],
+                        [WINDOW * step, step],
+                        &mut tile,
+                        [TILE, 1],
+                    );
+                    for (row, lines) in tile.chunks_exact(TILE).take(tile_height).enumerate() {
+                        let pixel = above + row * width + column * TILE;
+                        for (pixel, line) in (pixel..).zip(&lines[..tile_width]) {
+                            let line = finish.pixel(of_channels, pixel * layer.channels_out + channel, line);
+                            put(&line, &mut pixels[pixel - first][half * LINE..]);
+                        }
+                    }
+                }
             }
         }
     }

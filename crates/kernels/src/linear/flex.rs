@@ -1,37 +1,20 @@
 //! Linear layers on flex: products of vectors and a matrix that is [prepared](crate::Prepared), or else brought into the same order for this one
 //! product.
-//!
-//! Few vectors: each thread reads some strips, which is the way of all memory that the product takes. Many: each thread takes some
-//! vectors through all strips, which it finds in the caches.
-
-use std::ops::Range;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::{Shape, TensorData};
-use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Order;
 use super::extension::{LinearGradient, LinearOps};
-use super::packed::Packed;
-use super::strips::{Numbers, PreparedWeight, Strips, decode};
-use crate::fresh::{Fresh, Writer, filled};
+use super::multiply::multiply;
+use super::strips::{PreparedWeight, Strips};
+use crate::finish::Finish;
 use crate::matrix::Matrix;
-use crate::memory::{FlexTensor, contiguous, for_each, for_each_of, own, rows, values};
+use crate::memory::{FlexTensor, contiguous, for_each, own, rows, values};
 use crate::narrow::Instructions;
 use crate::prepared::forms;
-use crate::product::{STRIP, StripRow, TILE, pieces};
-use crate::quantize::GROUP;
-use crate::scratch::with_scratch;
-use crate::vector::LINE;
-
-/// Vectors that a thread takes at a time: two tiles.
-const VECTORS: usize = 2 * TILE;
-/// Strips that a thread reads at a time where vectors are few.
-const STRIPS: usize = 8;
-/// Rows of a strip whose products are summed in one go, so that they stay in the first-level cache for the second tile.
-pub(super) const SLICE: usize = 192;
 
 /// Vectors that make it worth while to bring a matrix that isn't prepared into the order in which it is read.
 const MANY: usize = 16;
@@ -83,7 +66,7 @@ impl LinearGradient for Flex {
         let ([vectors, rows], [_, columns]) = (size(left), size(right));
         let left = Matrix::new(values(left), [rows, vectors], Order::Columns);
         let strips = Strips::once(Matrix::new(values(right), [vectors, columns], Order::Rows));
-        let output = multiply(left, &strips, None);
+        let output = multiply(&left, &strips, Finish::default());
         FlexTensor::from_data(TensorData::new(output, [rows, columns]))
     }
 
@@ -172,7 +155,8 @@ fn size(tensor: &FlexTensor) -> [usize; 2] {
 }
 
 fn multiplied(input: FlexTensor, strips: &Strips, bias: Option<&[f32]>) -> FlexTensor {
-    let output = multiply(Matrix::new(values(&input), size(&input), Order::Rows), strips, bias);
+    let finish = Finish { shift: bias, ..Finish::default() };
+    let output = multiply(&Matrix::new(values(&input), size(&input), Order::Rows), strips, finish);
     FlexTensor::from_data(TensorData::new(output, shape_of_output(&input, strips.d_output)))
 }
 
@@ -181,159 +165,4 @@ fn shape_of_output(input: &FlexTensor, d_output: usize) -> Shape {
     let last = shape.num_dims() - 1;
     shape[last] = d_output;
     shape
-}
-
-fn multiply(input: Matrix<'_>, strips: &Strips, bias: Option<&[f32]>) -> Vec<f32> {
-    let vectors = input.rows;
-    let all = 0..strips.d_output.div_ceil(STRIP);
-    filled(vectors * strips.d_output, |output| {
-        if output.is_empty() {
-            output.zeroed();
-        } else if vectors <= VECTORS {
-            let mut parts: Vec<Vec<Fresh<'_>>> = all.clone().step_by(STRIPS).map(|_| Vec::new()).collect();
-            for mut row in output.chunks(strips.d_output) {
-                for part in &mut parts {
-                    let (piece, rest) = {
-                        let len = row.len().min(STRIPS * STRIP);
-                        row.split_at(len)
-                    };
-                    part.push(piece);
-                    row = rest;
-                }
-                row.zeroed();
-            }
-            let packed = Packed::new(strips, input, 0..vectors);
-            let multiplications = vectors * strips.d_input * STRIPS * STRIP;
-            for_each_of(multiplications, parts.into_par_iter().enumerate(), |(part, rows)| {
-                let range = part * STRIPS..((part + 1) * STRIPS).min(all.end);
-                run(strips, range, &packed, rows, bias);
-            });
-        } else {
-            let count = vectors.div_ceil(vectors.div_ceil(VECTORS));
-            let multiplications = count * strips.d_input * strips.d_output;
-            let parts = output.par_chunks(count * strips.d_output).enumerate();
-            for_each_of(multiplications, parts, |(part, output)| {
-                let packed = Packed::new(strips, input, part * count..((part + 1) * count).min(vectors));
-                run(strips, all.clone(), &packed, output.chunks(strips.d_output).collect(), bias);
-            });
-        }
-    })
-}
-
-fn run(strips: &Strips, range: Range<usize>, packed: &Packed, rows: Vec<Fresh<'_>>, bias: Option<&[f32]>) {
-    with_scratch(SLICE * STRIP, |scratch| {
-        let scratch = scratch.as_chunks_mut::<STRIP>().0;
-        let mut rows: Vec<Writer<'_>> = rows.into_iter().map(Fresh::writer).collect();
-        AutoArch::new().dispatch(Multiply { strips, range, packed, rows: &mut rows, bias, scratch });
-        rows.into_iter().for_each(Writer::finish);
-    });
-}
-
-struct Multiply<'a, 'b> {
-    strips: &'a Strips,
-    /// Of strips.
-    range: Range<usize>,
-    /// The vectors.
-    packed: &'a Packed,
-    /// Of the output, the columns of the range.
-    rows: &'a mut [Writer<'b>],
-    bias: Option<&'a [f32]>,
-    /// For a slice of a strip.
-    scratch: &'a mut [StripRow],
-}
-
-impl WithSimd for Multiply<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let Self { strips, range, packed, rows, bias, scratch } = self;
-        let vectors = rows.len();
-        let mut sums = [[0.0; STRIP]; VECTORS];
-        for strip in range {
-            let sums = &mut sums[..vectors];
-            sums.fill([0.0; STRIP]);
-            match &strips.numbers {
-                Numbers::Floats(numbers) => {
-                    for (slice, numbers) in numbers.strip(strip).chunks(SLICE).enumerate() {
-                        packed.add_floats(slice, numbers, sums);
-                    }
-                }
-                Numbers::Codes(codes, scales) => {
-                    let scales = scales.strip(strip).chunks(SLICE / GROUP);
-                    for (slice, (codes, scales)) in codes.strip(strip).chunks(SLICE).zip(scales).enumerate() {
-                        packed.add_floats(slice, decode::<S>(codes, scales, scratch), sums);
-                    }
-                }
-                Numbers::Pairs(dot, words) => {
-                    for (slice, words) in words.strip(strip).chunks(SLICE).enumerate() {
-                        for (first, count) in pieces(vectors, TILE) {
-                            dot.add(packed.pairs(slice, first), words, &mut sums[first..first + count]);
-                        }
-                    }
-                }
-                Numbers::Quads(dot, words, scales) => {
-                    let scales = scales.strip(strip).chunks(SLICE / LINE);
-                    for (slice, (words, scales)) in words.strip(strip).chunks(SLICE).zip(scales).enumerate() {
-                        for (first, count) in pieces(vectors, TILE) {
-                            dot.add(
-                                packed.quads(slice, first),
-                                words,
-                                scales,
-                                &mut sums[first..first + count],
-                            );
-                        }
-                    }
-                }
-            }
-            let mut biases = [0.0; STRIP];
-            if let Some(bias) = bias {
-                let bias = &bias[strip * STRIP..];
-                let len = bias.len().min(STRIP);
-                biases[..len].copy_from_slice(&bias[..len]);
-            }
-            for (row, sums) in rows.iter_mut().zip(&*sums) {
-                let sums: StripRow = std::array::from_fn(|lane| sums[lane] + biases[lane]);
-                row.push(&sums);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Instructions, Matrix, Order, Strips, multiply};
-    use crate::Precision;
-    use crate::quantize::{round_columns, round_to_bf16};
-
-    /// A processor without the instructions multiplies what the weights have become with the vectors as they are.
-    #[test]
-    fn without_narrow_instructions() {
-        let numbers = |len: usize, step: usize| -> Vec<f32> {
-            (0..len).map(|index| ((index * step) % 1201) as f32 / 600.0 - 1.0).collect()
-        };
-        let instructions = Instructions { pairs: None, quads: None };
-        for (precision, vectors, d_input, d_output) in [
-            (Precision::Bf16, 3, 17, 35),
-            (Precision::Bf16, 31, 200, 33),
-            (Precision::Q8, 1, 130, 65),
-            (Precision::Q8, 31, 259, 33),
-        ] {
-            let (input, mut weight) = (numbers(vectors * d_input, 7919), numbers(d_input * d_output, 4421));
-            match precision {
-                Precision::Q8 => round_columns(&mut weight, d_output),
-                _ => round_to_bf16(&mut weight, d_output),
-            }
-            let matrix = Matrix::new(&weight, [d_input, d_output], Order::Rows);
-            let strips = Strips::new(matrix, precision, instructions);
-            let output = multiply(Matrix::new(&input, [vectors, d_input], Order::Rows), &strips, None);
-            for (vector, output) in input.chunks(d_input).zip(output.chunks(d_output)) {
-                for (column, output) in output.iter().enumerate() {
-                    let products = vector.iter().zip(weight[column..].iter().step_by(d_output));
-                    let expected: f64 = products.map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
-                    assert!((f64::from(*output) - expected).abs() < 1e-4, "{output} for {expected}");
-                }
-            }
-        }
-    }
 }

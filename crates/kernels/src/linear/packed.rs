@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use macerator::{AutoArch, Simd, WithSimd};
 
-use super::flex::SLICE;
+use super::multiply::SLICE;
 use super::strips::{Numbers, Strips};
 use crate::matrix::{Matrix, padded};
 use crate::narrow::{PAIR, Pairs, QUAD, Quads, WordLine, pack_pairs, pack_quads};
@@ -13,7 +13,7 @@ use crate::scratch::Scratch;
 use crate::vector::LINE;
 
 /// Vectors, packed.
-pub(super) struct Packed {
+pub(crate) struct Packed {
     vectors: usize,
     numbers: Lines,
 }
@@ -27,15 +27,20 @@ enum Lines {
 
 impl Packed {
     /// Some vectors, which are the rows of `input`, as these strips want them.
-    pub(super) fn new(strips: &Strips, input: Matrix<'_>, vectors: Range<usize>) -> Self {
+    pub(crate) fn new(strips: &Strips, input: Matrix<'_>, vectors: Range<usize>) -> Self {
         AutoArch::new().dispatch(Pack { strips, input, vectors })
     }
 
-    /// Adds the products with a slice of a strip to those of the slices before it.
+    /// How many they are.
+    pub(super) fn vectors(&self) -> usize {
+        self.vectors
+    }
+
+    /// The products with a slice of a strip, added to those of the slices before it, if there are any.
     pub(super) fn add_floats(&self, slice: usize, strip: &[StripRow], sums: &mut [StripRow]) {
         let Lines::Floats(lines) = &self.numbers else { unreachable!("strips say how vectors are packed") };
         let left = Left { lines: &lines.as_chunks().0[self.at(slice, 0)..], block: self.vectors };
-        product(left, strip, Start::Tile, sums);
+        product(left, strip, if slice == 0 { Start::Zero } else { Start::Tile }, sums);
     }
 
     /// For a slice of a strip, the vectors from `first` on.

@@ -142,6 +142,17 @@ impl Strips {
         Self { d_input, d_output, numbers }
     }
 
+    /// The rows of a strip.
+    ///
+    /// # Panics
+    /// If they aren't floats.
+    pub(crate) fn floats(&self, strip: usize) -> &[StripRow] {
+        match &self.numbers {
+            Numbers::Floats(rows) => rows.strip(strip),
+            _ => panic!("strips in another precision"),
+        }
+    }
+
     /// In floats, for one product.
     pub(crate) fn once(matrix: Matrix<'_>) -> Self {
         let (d_input, d_output) = (matrix.rows, matrix.columns);

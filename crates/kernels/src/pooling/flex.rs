@@ -6,6 +6,8 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::extension::{PoolingGradient, PoolingOps};
+use super::pixelwise;
+use crate::channels_last::{from_pixels, pixels};
 use crate::convolution::{Layout, Shape};
 use crate::fresh::filled;
 use crate::memory::{FlexTensor, contiguous, values};
@@ -14,6 +16,12 @@ use crate::vector::{LINE, Line};
 
 impl PoolingOps for Flex {
     fn max_pool(input: FloatTensor<Self>, shape: Shape) -> FloatTensor<Self> {
+        if let Some(pixels) = pixels(&input).filter(|_| shape.channels_in >= LINE) {
+            let output = pixelwise::max_pool(&shape, values(&pixels));
+            let [batch, channels, height, width] = shape.of_output();
+            let output = TensorData::new(output, [batch, height, width, channels]);
+            return from_pixels(&FlexTensor::from_data(output));
+        }
         let input = contiguous(input);
         let layout = &Layout::of_whole_lines(&shape);
         let planes = values(&input).par_chunks_exact(shape.pixels_in().max(1));

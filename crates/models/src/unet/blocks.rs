@@ -5,7 +5,7 @@ use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor, s};
 use libellus_layers::{
     Activation, AfterConv, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, ConvTranspose2d,
-    ConvTranspose2dConfig, Identity, ZeroBias, resize_bilinear,
+    ConvTranspose2dConfig, Identity, ZeroBias, concat_channels, resize_bilinear,
 };
 
 use super::config::he;
@@ -150,6 +150,6 @@ impl Up {
                 (skip, up.pad(frame, PadMode::Constant(0.0)))
             }
         };
-        self.conv.forward(Tensor::cat(vec![skip, up], 1))
+        self.conv.forward(concat_channels(vec![skip, up]))
     }
 }

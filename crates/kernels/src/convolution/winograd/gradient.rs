@@ -6,7 +6,7 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::transform::{OfGradient, ToKernel, transform};
-use super::{Layer, POINTS, ReadTiles, Source, TILE, WINDOW};
+use super::{Images, Layer, POINTS, ReadTiles, Source, TILE, WINDOW};
 use crate::convolution::shape::Shape;
 use crate::lines::from_lines;
 use crate::product::{STRIP, Start, StripRow, add_transposed_product};
@@ -139,7 +139,13 @@ impl WithSimd for ReadGradient<'_> {
         let step = gradients.len() / POINTS;
         let width = columns * TILE;
         let channels = self.layer.channels_out;
-        let source = Source { planes: self.gradient, channels, size: self.layer.output, padding: [0, 0] };
+        let source = Source {
+            numbers: self.gradient,
+            images: Images::Planes,
+            channels,
+            size: self.layer.output,
+            padding: [0, 0],
+        };
         let mut lines = vec![[0.0; LINE]; TILE * width];
         for half in 0..STRIP / LINE {
             let block = self.group * (STRIP / LINE) + half;

@@ -1,0 +1,259 @@
+//! The product of vectors and [`Strips`].
+//!
+//! Few vectors: each thread reads some strips, which is the way of all memory that the product takes. Many: each thread takes some
+//! vectors through all strips, which it finds in the caches.
+
+use std::ops::Range;
+
+use macerator::{AutoArch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::packed::Packed;
+use super::strips::{Numbers, Strips, decode};
+use crate::finish::Finish;
+use crate::fresh::{Fresh, Writer, filled};
+use crate::matrix::Matrix;
+use crate::memory::for_each_of;
+use crate::product::{STRIP, StripRow, TILE, pieces};
+use crate::quantize::GROUP;
+use crate::scratch::with_scratch;
+use crate::vector::LINE;
+
+/// Vectors that are packed at a time: two tiles.
+const VECTORS: usize = 2 * TILE;
+/// Strips that a thread reads at a time where vectors are few.
+const STRIPS: usize = 8;
+/// The same where they are more.
+const FEWER_STRIPS: usize = 2;
+/// Parts of the vectors are a multiple of this many, so that threads get as many.
+const EVEN: usize = 4;
+/// Numbers of a matrix that is read but once, where that can be: 2 MB.
+const LARGE: usize = 1 << 19;
+/// Numbers of all vectors that each thread can read for each of its strips: 1 MB, a part of the second-level cache.
+const SHARED: usize = 1 << 18;
+/// Rows of a strip whose products are summed in one go, so that they stay in the first-level cache from tile to tile.
+pub(super) const SLICE: usize = 192;
+
+/// The left factor.
+pub(crate) trait Vectors: Sync {
+    fn count(&self) -> usize;
+
+    /// Some of them, as these strips want them.
+    fn pack(&self, strips: &Strips, range: Range<usize>) -> Packed;
+}
+
+impl Vectors for Matrix<'_> {
+    fn count(&self) -> usize {
+        self.rows
+    }
+
+    fn pack(&self, strips: &Strips, range: Range<usize>) -> Packed {
+        Packed::new(strips, *self, range)
+    }
+}
+
+/// The products, a vector of outputs for each vector. `finish` takes outputs for channels.
+pub(crate) fn multiply(input: &impl Vectors, strips: &Strips, finish: Finish<'_>) -> Vec<f32> {
+    let (vectors, d_output) = (input.count(), strips.d_output);
+    let all = 0..d_output.div_ceil(STRIP);
+    let are_few = vectors <= VECTORS;
+    let is_large =
+        strips.d_input * d_output > LARGE && vectors <= d_output && vectors * strips.d_input <= SHARED;
+    filled(vectors * d_output, |output| {
+        if output.is_empty() {
+            output.zeroed();
+        } else if are_few || is_large {
+            let at_a_time = if are_few { STRIPS } else { FEWER_STRIPS };
+            let packs: Vec<Range<usize>> =
+                pieces(vectors, VECTORS).map(|(start, len)| start..start + len).collect();
+            let packs: Vec<Packed> = packs.into_par_iter().map(|range| input.pack(strips, range)).collect();
+            let multiplications = vectors * strips.d_input * at_a_time * STRIP;
+            let parts = columns(output, d_output, at_a_time * STRIP);
+            for_each_of(multiplications, parts.into_par_iter().enumerate(), |(part, rows)| {
+                let range = part * at_a_time..((part + 1) * at_a_time).min(all.end);
+                run(strips, range, &packs, 0, rows, finish);
+            });
+        } else {
+            let count = vectors.div_ceil(vectors.div_ceil(VECTORS).next_multiple_of(EVEN));
+            let multiplications = count * strips.d_input * d_output;
+            let parts = output.par_chunks(count * d_output).enumerate();
+            for_each_of(multiplications, parts, |(part, output)| {
+                let range = part * count..((part + 1) * count).min(vectors);
+                let first = range.start;
+                let packs = [input.pack(strips, range)];
+                run(strips, all.clone(), &packs, first, output.chunks(d_output).collect(), finish);
+            });
+        }
+    })
+}
+
+/// Cuts rows of `width` numbers into parts of at most `most` columns: the pieces of all rows for each part.
+fn columns(rows: Fresh<'_>, width: usize, most: usize) -> Vec<Vec<Fresh<'_>>> {
+    let mut parts: Vec<Vec<Fresh<'_>>> = (0..width.div_ceil(most)).map(|_| Vec::new()).collect();
+    for mut row in rows.chunks(width) {
+        for part in &mut parts {
+            let len = row.len().min(most);
+            let (piece, rest) = row.split_at(len);
+            part.push(piece);
+            row = rest;
+        }
+        row.zeroed();
+    }
+    parts
+}
+
+/// `rows` are those of the output from `first` on, of them the columns of the range of strips.
+fn run(
+    strips: &Strips,
+    range: Range<usize>,
+    packs: &[Packed],
+    first: usize,
+    rows: Vec<Fresh<'_>>,
+    finish: Finish<'_>,
+) {
+    with_scratch((rows.len() + SLICE) * STRIP, |scratch| {
+        let (sums, slice) = scratch.as_chunks_mut::<STRIP>().0.split_at_mut(rows.len());
+        let mut rows: Vec<Writer<'_>> = rows.into_iter().map(Fresh::writer).collect();
+        let rows_to_write = &mut rows;
+        AutoArch::new().dispatch(Multiply {
+            strips,
+            range,
+            packs,
+            first,
+            rows: rows_to_write,
+            finish,
+            sums,
+            slice,
+        });
+        Writer::finish_all(rows);
+    });
+}
+
+struct Multiply<'a, 'b> {
+    strips: &'a Strips,
+    /// Of strips.
+    range: Range<usize>,
+    /// The vectors.
+    packs: &'a [Packed],
+    /// The first row's number.
+    first: usize,
+    /// Of the output, the columns of the range.
+    rows: &'a mut [Writer<'b>],
+    finish: Finish<'a>,
+    /// One for each vector.
+    sums: &'a mut [StripRow],
+    /// For a slice of a strip.
+    slice: &'a mut [StripRow],
+}
+
+impl WithSimd for Multiply<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let Self { strips, range, packs, first, rows, finish, sums, slice: scratch } = self;
+        for strip in range {
+            if strips.d_input == 0 || matches!(strips.numbers, Numbers::Pairs(..) | Numbers::Quads(..)) {
+                sums.fill([0.0; STRIP]);
+            }
+            match &strips.numbers {
+                Numbers::Floats(numbers) => {
+                    for (slice, numbers) in numbers.strip(strip).chunks(SLICE).enumerate() {
+                        add_floats(packs, slice, numbers, sums);
+                    }
+                }
+                Numbers::Codes(codes, scales) => {
+                    let scales = scales.strip(strip).chunks(SLICE / GROUP);
+                    for (slice, (codes, scales)) in codes.strip(strip).chunks(SLICE).zip(scales).enumerate() {
+                        add_floats(packs, slice, decode::<S>(codes, scales, scratch), sums);
+                    }
+                }
+                Numbers::Pairs(dot, words) => {
+                    for (slice, words) in words.strip(strip).chunks(SLICE).enumerate() {
+                        let mut sums = &mut *sums;
+                        for pack in packs {
+                            let (here, after) = sums.split_at_mut(pack.vectors());
+                            for (first, count) in pieces(here.len(), TILE) {
+                                dot.add(pack.pairs(slice, first), words, &mut here[first..first + count]);
+                            }
+                            sums = after;
+                        }
+                    }
+                }
+                Numbers::Quads(dot, words, scales) => {
+                    let scales = scales.strip(strip).chunks(SLICE / LINE);
+                    for (slice, (words, scales)) in words.strip(strip).chunks(SLICE).zip(scales).enumerate() {
+                        let mut sums = &mut *sums;
+                        for pack in packs {
+                            let (here, after) = sums.split_at_mut(pack.vectors());
+                            for (first, count) in pieces(here.len(), TILE) {
+                                let sums = &mut here[first..first + count];
+                                dot.add(pack.quads(slice, first), words, scales, sums);
+                            }
+                            sums = after;
+                        }
+                    }
+                }
+            }
+            let channel = strip * STRIP;
+            let of_channels = finish.of_channels(channel);
+            for (index, (row, sums)) in rows.iter_mut().zip(&*sums).enumerate() {
+                let start = (first + index) * strips.d_output + channel;
+                row.push(&finish.pixel(&of_channels, start, sums));
+            }
+        }
+    }
+}
+
+/// Adds the products of all vectors with a slice of a strip; those with the first start the sums.
+#[inline(always)]
+fn add_floats(packs: &[Packed], slice: usize, strip: &[StripRow], mut sums: &mut [StripRow]) {
+    for pack in packs {
+        let (here, after) = sums.split_at_mut(pack.vectors());
+        pack.add_floats(slice, strip, here);
+        sums = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::multiply;
+    use crate::Precision;
+    use crate::finish::Finish;
+    use crate::linear::{Order, strips::Strips};
+    use crate::matrix::Matrix;
+    use crate::narrow::Instructions;
+    use crate::quantize::{round_columns, round_to_bf16};
+
+    /// A processor without the instructions multiplies what the weights have become with the vectors as they are.
+    #[test]
+    fn without_narrow_instructions() {
+        let numbers = |len: usize, step: usize| -> Vec<f32> {
+            (0..len).map(|index| ((index * step) % 1201) as f32 / 600.0 - 1.0).collect()
+        };
+        let instructions = Instructions { pairs: None, quads: None };
+        for (precision, vectors, d_input, d_output) in [
+            (Precision::Bf16, 3, 17, 35),
+            (Precision::Bf16, 31, 200, 33),
+            (Precision::Q8, 1, 130, 65),
+            (Precision::Q8, 31, 259, 33),
+        ] {
+            let (input, mut weight) = (numbers(vectors * d_input, 7919), numbers(d_input * d_output, 4421));
+            match precision {
+                Precision::Q8 => round_columns(&mut weight, d_output),
+                _ => round_to_bf16(&mut weight, d_output),
+            }
+            let matrix = Matrix::new(&weight, [d_input, d_output], Order::Rows);
+            let strips = Strips::new(matrix, precision, instructions);
+            let output =
+                multiply(&Matrix::new(&input, [vectors, d_input], Order::Rows), &strips, Finish::default());
+            for (vector, output) in input.chunks(d_input).zip(output.chunks(d_output)) {
+                for (column, output) in output.iter().enumerate() {
+                    let products = vector.iter().zip(weight[column..].iter().step_by(d_output));
+                    let expected: f64 = products.map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
+                    assert!((f64::from(*output) - expected).abs() < 1e-4, "{output} for {expected}");
+                }
+            }
+        }
+    }
+}
