@@ -20,7 +20,7 @@ pub(crate) use flex::{
 };
 
 /// The slope of [`leaky_relu`] where `x` is negative.
-const LEAKY_SLOPE: f64 = 0.01;
+pub(crate) const LEAKY_SLOPE: f64 = 0.01;
 
 /// `x` times the standard normal distribution function of `x`.
 ///

@@ -1,8 +1,11 @@
 //! What is done with the sums of a convolution or a linear layer where they are written for the last time.
 
+use macerator::Simd;
+
 use crate::Nonlinearity;
-use crate::activation::{hard_swish_of, leaky_relu_of, relu_of, relu6_of, silu_of};
+use crate::activation::{LEAKY_SLOPE, hard_swish_of, leaky_relu_of, relu_of, relu6_of, silu_of};
 use crate::matrix::padded;
+use crate::vector::{Floats, lanes, load, multiply_add, splat, store};
 
 /// A scale and a shift of each output channel, a tensor that is added, and a nonlinearity; each may be missing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,21 +58,24 @@ impl Finish<'_> {
         }
     }
 
-    /// All of it, for some channels of a pixel, which lie in the output from `start` on. Beyond the last channel is anything.
+    /// All of it but what is left to [`exponentials`](Self::exponentials), for some channels of a pixel, which lie in the output from
+    /// `start` on. Beyond the last channel is anything.
     #[inline(always)]
-    pub(crate) fn pixel<const N: usize>(
+    pub(crate) fn pixel<S: Simd, const N: usize>(
         &self,
-        OfChannels { scale, shift }: &OfChannels<N>,
+        of_channels: &OfChannels<N>,
         start: usize,
-        numbers: &[f32; N],
-    ) -> [f32; N] {
-        let mut numbers: [f32; N] = std::array::from_fn(|lane| numbers[lane] * scale[lane] + shift[lane]);
-        if let Some(residual) = self.residual {
-            let residual: [f32; N] = padded(&residual[start..]);
-            numbers = std::array::from_fn(|lane| numbers[lane] + residual[lane]);
+        numbers: &mut [f32; N],
+    ) {
+        let residual: Option<[f32; N]> = self.residual.map(|residual| padded(&residual[start..]));
+        for lane in (0..N).step_by(lanes::<S>()) {
+            let (scale, shift) = (load(&of_channels.scale[lane..]), load(&of_channels.shift[lane..]));
+            let mut sum = multiply_add::<S>(load(&numbers[lane..]), scale, shift);
+            if let Some(residual) = &residual {
+                sum = sum + load(&residual[lane..]);
+            }
+            store(&mut numbers[lane..], self.bent(sum));
         }
-        self.bend(&mut numbers);
-        numbers
     }
 
     /// What follows the shift, for elements of the output from `start` on.
@@ -81,6 +87,30 @@ impl Finish<'_> {
             }
         }
         self.bend(numbers);
+    }
+
+    /// The nonlinearity, if it takes but a few instructions. NaN stays NaN.
+    #[inline(always)]
+    fn bent<S: Simd>(&self, x: Floats<S>) -> Floats<S> {
+        let between = |x: Floats<S>, high: f32| {
+            let x = x.lt(splat(0.0)).select(splat(0.0), x);
+            x.gt(splat(high)).select(splat(high), x)
+        };
+        match self.nonlinearity {
+            Nonlinearity::Identity | Nonlinearity::Silu => x,
+            Nonlinearity::Relu => x.lt(splat(0.0)).select(splat(0.0), x),
+            Nonlinearity::LeakyRelu => x.lt(splat(0.0)).select(x * splat(LEAKY_SLOPE as f32), x),
+            Nonlinearity::Relu6 => between(x, 6.0),
+            Nonlinearity::HardSwish => x * between(multiply_add(x, splat(1.0 / 6.0), splat(0.5)), 1.0),
+        }
+    }
+
+    /// The nonlinearity, if it takes more. Long slices, since of loops over short arrays compilers make single instructions.
+    #[inline(always)]
+    pub(crate) fn exponentials(&self, numbers: &mut [f32]) {
+        if self.nonlinearity == Nonlinearity::Silu {
+            each(numbers, silu_of);
+        }
     }
 
     /// The nonlinearity.

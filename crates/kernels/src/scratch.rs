@@ -10,7 +10,7 @@ thread_local! {
 /// A cache line, in numbers.
 const ALIGNMENT: usize = 64 / size_of::<f32>();
 
-/// What a thread keeps at most, in numbers: 64 MB. Anything larger is given back at once.
+/// What a thread keeps at most, in numbers: 64 MB.
 const KEPT: usize = 16 << 20;
 
 /// Numbers that start at a cache line.
@@ -24,8 +24,15 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Of any value, in memory that somebody else had before.
     pub(crate) fn new(len: usize) -> Self {
-        let memory = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
-        if memory.len() < len + ALIGNMENT { Self::zeros(len) } else { Self::within(memory, len) }
+        let fitting = FREE.with_borrow_mut(|free| {
+            let large_enough = free.iter().enumerate().filter(|(_, memory)| memory.len() >= len + ALIGNMENT);
+            let (index, _) = large_enough.min_by_key(|(_, memory)| memory.len())?;
+            Some(free.swap_remove(index))
+        });
+        match fitting {
+            Some(memory) => Self::within(memory, len),
+            None => Self::zeros(len),
+        }
     }
 
     /// In memory that is no larger than that.
@@ -56,12 +63,17 @@ impl DerefMut for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let memory = std::mem::take(&mut self.memory);
+        if memory.len() > KEPT {
+            return;
+        }
         // A thread that is about to end keeps nothing.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
-            let kept: usize = free.iter().map(Vec::len).sum();
-            if kept + memory.len() <= KEPT {
-                free.push(memory);
+            free.push(memory);
+            let mut kept: usize = free.iter().map(Vec::len).sum();
+            while kept > KEPT {
+                // One that nobody has wanted for long.
+                kept -= free.remove(0).len();
             }
         });
     }

@@ -551,11 +551,18 @@ impl WithSimd for WritePixels<'_, '_> {
                         &mut tile,
                         [TILE, 1],
                     );
+                    let first_pixel = above + column * TILE;
+                    for (row, lines) in tile.chunks_exact_mut(TILE).take(tile_height).enumerate() {
+                        for (pixel, line) in (first_pixel + row * width..).zip(&mut lines[..tile_width]) {
+                            let start = pixel * layer.channels_out + channel;
+                            finish.pixel::<S, LINE>(of_channels, start, line);
+                        }
+                    }
+                    finish.exponentials(tile.as_flattened_mut());
                     for (row, lines) in tile.chunks_exact(TILE).take(tile_height).enumerate() {
-                        let pixel = above + row * width + column * TILE;
-                        for (pixel, line) in (pixel..).zip(&lines[..tile_width]) {
-                            let line = finish.pixel(of_channels, pixel * layer.channels_out + channel, line);
-                            put(&line, &mut pixels[pixel - first][half * LINE..]);
+                        let pixels = &mut pixels[first_pixel + row * width - first..];
+                        for (pixel, line) in pixels.iter_mut().zip(&lines[..tile_width]) {
+                            put(line, &mut pixel[half * LINE..]);
                         }
                     }
                 }

@@ -20,13 +20,13 @@ use crate::scratch::with_scratch;
 use crate::vector::LINE;
 
 /// Vectors that are packed at a time: two tiles.
-const VECTORS: usize = 2 * TILE;
+const VECTORS: usize = 4 * TILE;
 /// Strips that a thread reads at a time where vectors are few.
 const STRIPS: usize = 8;
 /// The same where they are more.
 const FEWER_STRIPS: usize = 2;
 /// Parts of the vectors are a multiple of this many, so that threads get as many.
-const EVEN: usize = 4;
+const EVEN: usize = 2;
 /// Numbers of a matrix that is read but once, where that can be: 2 MB.
 const LARGE: usize = 1 << 19;
 /// Numbers of all vectors that each thread can read for each of its strips: 1 MB, a part of the second-level cache.
@@ -197,9 +197,12 @@ impl WithSimd for Multiply<'_, '_> {
             }
             let channel = strip * STRIP;
             let of_channels = finish.of_channels(channel);
-            for (index, (row, sums)) in rows.iter_mut().zip(&*sums).enumerate() {
-                let start = (first + index) * strips.d_output + channel;
-                row.push(&finish.pixel(&of_channels, start, sums));
+            for (index, sums) in sums.iter_mut().enumerate() {
+                finish.pixel::<S, STRIP>(&of_channels, (first + index) * strips.d_output + channel, sums);
+            }
+            finish.exponentials(sums.as_flattened_mut());
+            for (row, sums) in rows.iter_mut().zip(&*sums) {
+                row.push(sums);
             }
         }
     }

@@ -113,9 +113,13 @@ impl Row<'_> {
                         store(&mut sums[0][lane..], sum);
                     }
                 }
-                for (pixel, sums) in (column..).zip(&sums[..count]) {
-                    let place = pixel * channels + channel;
-                    put(&finish.pixel(&of_channels, start + place, sums), &mut output[place..]);
+                let sums = &mut sums[..count];
+                for (pixel, sums) in (column..).zip(&mut *sums) {
+                    finish.pixel::<S, LINE>(&of_channels, start + pixel * channels + channel, sums);
+                }
+                finish.exponentials(sums.as_flattened_mut());
+                for (pixel, sums) in (column..).zip(&*sums) {
+                    put(sums, &mut output[pixel * channels + channel..]);
                 }
                 column += count;
             }

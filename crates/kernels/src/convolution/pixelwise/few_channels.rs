@@ -94,10 +94,15 @@ impl WithSimd for Row<'_> {
                     let start = if row == first { Start::Zero } else { Start::Tile };
                     tile_product::<S>(Overlapping { numbers, step }, kernel, start, tile);
                 }
+                for (pixel, sums) in (column..).zip(&mut *tile) {
+                    let place = start + pixel * channels + strip * STRIP;
+                    finish.pixel::<S, STRIP>(&of_channels, place, sums);
+                }
+                finish.exponentials(tile.as_flattened_mut());
                 for (pixel, sums) in (column..).zip(&*tile) {
                     let place = pixel * channels + strip * STRIP;
                     let end = (place + STRIP).min((pixel + 1) * channels);
-                    put(&finish.pixel(&of_channels, start + place, sums), &mut output[place..end]);
+                    put(sums, &mut output[place..end]);
                 }
             }
         }
