@@ -2,7 +2,7 @@
 
 use macerator::{AutoArch, Simd, VFma, WithSimd};
 
-use crate::vector::{Floats, LINE, Line, lanes, load, multiply_add, splat, store};
+use crate::vector::{Floats, LINE, Line, fetch_ahead, lanes, load, multiply_add, splat, store};
 
 /// Columns of a strip of the right factor.
 pub(crate) const STRIP: usize = 32;
@@ -76,6 +76,9 @@ pub(crate) fn pieces(n: usize, most: usize) -> impl Iterator<Item = (usize, usiz
         (start, n * (piece + 1) / count - start)
     })
 }
+
+/// Rows of a strip that are on their way from the second-level cache while one is multiplied.
+const AHEAD: usize = 12;
 
 /// What a sum starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +211,9 @@ fn add_step<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let mut right = [splat::<S>(0.0); VECTORS];
     for (vector, right) in right.iter_mut().enumerate() {
         *right = load(&strip[vector * lanes::<S>()..]);
+    }
+    for line in (0..VECTORS * lanes::<S>()).step_by(LINE) {
+        fetch_ahead(strip, AHEAD * STRIP + line);
     }
     for (sums, row) in sums.iter_mut().zip(rows) {
         let number = splat(row[step]);

@@ -40,3 +40,20 @@ pub(crate) fn splat<S: Simd>(value: f32) -> Floats<S> {
 pub(crate) fn multiply_add<S: Simd>(a: Floats<S>, b: Floats<S>, c: Floats<S>) -> Floats<S> {
     a.mul_add(b, c)
 }
+
+/// Asks for the cache line that lies so many numbers behind the first of `slice`, which need not be there.
+#[inline(always)]
+pub(crate) fn fetch_ahead(slice: &[f32], distance: usize) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(
+        unsafe_code,
+        reason = "products wait for the second-level cache otherwise: see docs/src/kernels.md"
+    )]
+    // SAFETY: a hint, which reads nothing and is allowed for any address. Every x86-64 has the instruction.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(slice.as_ptr().wrapping_add(distance).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (slice, distance);
+}

@@ -21,10 +21,10 @@ use crate::vector::LINE;
 
 /// Vectors that are packed at a time: two tiles.
 const VECTORS: usize = 4 * TILE;
-/// Strips that a thread reads at a time where vectors are few.
+/// Strips that a thread reads at a time at most.
 const STRIPS: usize = 8;
-/// The same where they are more.
-const FEWER_STRIPS: usize = 2;
+/// Parts that strips fall into at least, where there are so many.
+const PARTS: usize = 8;
 /// Parts of the vectors are a multiple of this many, so that threads get as many.
 const EVEN: usize = 2;
 /// Numbers of a matrix that is read but once, where that can be: 2 MB.
@@ -63,7 +63,7 @@ pub(crate) fn multiply(input: &impl Vectors, strips: &Strips, finish: Finish<'_>
         if output.is_empty() {
             output.zeroed();
         } else if are_few || is_large {
-            let at_a_time = if are_few { STRIPS } else { FEWER_STRIPS };
+            let at_a_time = (all.len() / PARTS).clamp(1, STRIPS);
             let packs: Vec<Range<usize>> =
                 pieces(vectors, VECTORS).map(|(start, len)| start..start + len).collect();
             let packs: Vec<Packed> = packs.into_par_iter().map(|range| input.pack(strips, range)).collect();
