@@ -59,7 +59,9 @@ pub struct Epilogue {
 
 /// `nonlinearity(norm(conv2d(input) + bias) + residual)`, the unit of convolutional networks in evaluation.
 ///
-/// On flex without autodiff all of it happens where the convolution writes its output, which goes to memory once.
+/// On flex without autodiff all of it happens where the convolution writes its output, which goes to memory once. The channels of a
+/// pixel lie side by side there (PyTorch's `channels_last`), where there are at least 16 and no groups but depthwise ones; the shape is the
+/// same.
 ///
 /// # Shapes
 /// As for [`conv2d`].
