@@ -96,14 +96,16 @@ impl Shape {
         self.channels_out / self.groups
     }
 
-    /// Of the kernel's elements along an axis, those that meet the image, seen from an output; and where the first of them lies.
+    /// Of the kernel's elements along an axis, those that meet the image, seen from an output; and where the first of them lies. If
+    /// there are none, that is anywhere up to the image's end.
     #[inline(always)]
     pub(crate) fn met(&self, axis: usize, output: usize) -> (Range<usize>, usize) {
         let (padding, dilation, kernel) = (self.padding[axis], self.dilation[axis], self.kernel[axis]);
         let start = output * self.stride[axis];
         let first = padding.saturating_sub(start).div_ceil(dilation).min(kernel);
         let end = (self.input[axis] + padding).saturating_sub(start).div_ceil(dilation).min(kernel);
-        (first..end.max(first), (start + first * dilation).saturating_sub(padding))
+        let place = (start + first * dilation).saturating_sub(padding);
+        (first..end.max(first), place.min(self.input[axis]))
     }
 
     /// Elements of a channel's kernel.

@@ -131,6 +131,10 @@ fn all_at_once_is_one_after_the_other() {
         dilated(case([2, 7, 12, 11], [16, 7, 3, 3], 1, 3), [2, 3]),
         case([1, 5, 1, 2], [18, 5, 4, 4], 3, 4),
         case([7, 300, 6, 7], [530, 300, 1, 1], 1, 0),
+        // Windows that see nothing but padding.
+        case([1, 17, 2, 3], [16, 17, 1, 1], 2, 5),
+        case([2, 16, 3, 2], [16, 1, 1, 1], 1, 4),
+        case([1, 3, 2, 2], [16, 3, 2, 1], 1, 4),
         case([2, 24, 9, 8], [24, 8, 3, 3], 3, 2),
         case([2, 4, 9, 8], [6, 2, 3, 3], 1, 0),
         winograd([3, 33, 9, 14], 35, 1),
@@ -357,5 +361,36 @@ proptest! {
             options: ConvOptions::new(stride, padding, dilation, groups),
             tolerance: EXACT,
         });
+    }
+
+    /// Pixel by pixel as plane by plane.
+    #[test]
+    fn any_shape_at_once(
+        batch in 1usize..4,
+        channels in 16usize..40,
+        channels_in in 1usize..40,
+        is_depthwise: bool,
+        size in [1usize..24, 1usize..24],
+        kernel in [1usize..5, 1usize..5],
+        stride in [1usize..4, 1usize..4],
+        padding in [0usize..6, 0usize..6],
+        dilation in [1usize..3, 1usize..3],
+    ) {
+        let reach = |axis: usize| dilation[axis] * (kernel[axis] - 1) + 1;
+        prop_assume!((0..2).all(|axis| size[axis] + 2 * padding[axis] >= reach(axis)));
+        let (channels_in, group_in, groups) =
+            if is_depthwise { (channels, 1, channels) } else { (channels_in, channels_in, 1) };
+        let device = device();
+        let input = fractions([batch, channels_in, size[0], size[1]], 1, &device);
+        let weight = fractions([channels, group_in, kernel[0], kernel[1]], 2, &device);
+        let options = ConvOptions::new(stride, padding, dilation, groups);
+        let expected = read(conv2d(input.clone(), weight.clone(), None, options.clone()));
+        let relu = Epilogue { nonlinearity: Nonlinearity::Relu, ..Epilogue::default() };
+        let output = read(conv2d_fused(input, weight, options, relu));
+        let expected = TensorData::new(
+            expected.iter::<f32>().map(|number| number.max(0.0)).collect(),
+            expected.shape(),
+        );
+        assert_close(&output, &expected, 2.0 * EXACT);
     }
 }

@@ -101,7 +101,7 @@ impl Row<'_> {
                             store(&mut sums[lane..], vector);
                         }
                     }
-                } else {
+                } else if !columns.is_empty() {
                     for lane in (0..LINE).step_by(lanes::<S>()) {
                         let mut sum = splat::<S>(0.0);
                         for (row, kernel) in kernel.chunks_exact(shape.kernel[1]).enumerate() {
