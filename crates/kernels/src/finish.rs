@@ -72,7 +72,7 @@ impl Finish<'_> {
             let (scale, shift) = (load(&of_channels.scale[lane..]), load(&of_channels.shift[lane..]));
             let mut sum = multiply_add::<S>(load(&numbers[lane..]), scale, shift);
             if let Some(residual) = &residual {
-                sum = sum + load(&residual[lane..]);
+                sum += load(&residual[lane..]);
             }
             store(&mut numbers[lane..], self.bent(sum));
         }
