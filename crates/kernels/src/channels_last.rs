@@ -28,11 +28,24 @@ pub(crate) fn pixels(tensor: &FlexTensor) -> Option<FlexTensor> {
     pixels.is_contiguous().then_some(pixels)
 }
 
-/// The same of any images, copied where they lie in another order.
+/// Whether the channels of each pixel lie side by side, as in what [`pixels`] yields and in parts of it.
+pub(crate) fn are_pixels(tensor: &FlexTensor) -> bool {
+    let layout = tensor.layout();
+    layout.num_dims() == 4
+        && layout.shape()[1] > 1
+        && layout.strides()[1] == 1
+        && layout.has_positive_strides()
+        && !tensor.is_contiguous()
+}
+
+/// Images as `[batch, height, width, channels]`, copied where they lie in another order.
 pub(crate) fn into_pixels(tensor: FlexTensor) -> FlexTensor {
     let pixels = tensor.permute(&TO_PIXELS);
     if pixels.is_contiguous() {
         return pixels;
+    }
+    if are_pixels(&tensor) {
+        return pixels.to_contiguous();
     }
     let tensor = if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() };
     let shape = tensor.layout().shape();
@@ -124,7 +137,7 @@ pub(crate) fn put<const N: usize>(numbers: &[f32; N], places: &mut [f32]) {
 mod tests {
     use burn::tensor::TensorData;
 
-    use super::{from_pixels, into_pixels, pixels, planes, transposed};
+    use super::{are_pixels, from_pixels, into_pixels, pixels, planes, transposed};
     use crate::memory::{FlexTensor, contiguous, values};
 
     fn images(shape: [usize; 4]) -> FlexTensor {
@@ -165,6 +178,24 @@ mod tests {
         assert!(pixels(&part).is_none());
         let expected = part.permute(&[0, 2, 3, 1]).to_contiguous();
         assert_eq!(values(&into_pixels(part)), values(&expected));
+    }
+
+    /// Cut out of images whose pixels lie one after the other.
+    #[test]
+    fn parts_are_copied_pixel_by_pixel() {
+        let whole = from_pixels(&into_pixels(images([2, 19, 6, 7])));
+        for part in [
+            whole.narrow(2, 1, 3).narrow(3, 2, 4),
+            whole.narrow(0, 1, 1).narrow(1, 3, 5),
+            whole.narrow(3, 6, 1),
+        ] {
+            assert!(are_pixels(&part));
+            let expected = part.to_contiguous();
+            assert_eq!(values(&contiguous(part.clone())), values(&expected));
+            assert_eq!(values(&planes(&into_pixels(part))), values(&expected));
+        }
+        assert!(!are_pixels(&images([2, 19, 6, 7])));
+        assert!(!are_pixels(&images([2, 3, 6, 7]).permute(&[0, 1, 3, 2])));
     }
 
     #[test]

@@ -38,7 +38,10 @@ pub fn scale_channels(input: Tensor<4>, factors: Tensor<4>) -> Tensor<4> {
 ///
 /// # Panics
 /// If there are no maps, or their other sizes differ.
-pub fn concat_channels(maps: Vec<Tensor<4>>) -> Tensor<4> {
+pub fn concat_channels(mut maps: Vec<Tensor<4>>) -> Tensor<4> {
+    if maps.len() == 1 {
+        return maps.remove(0);
+    }
     #[cfg(feature = "flex")]
     {
         let size = |map: &Tensor<4>| {

@@ -5,7 +5,7 @@ use burn::tensor::{DType, TensorData};
 use rayon::iter::plumbing::{Producer, ProducerCallback};
 use rayon::prelude::*;
 
-use crate::channels_last::{pixels, planes};
+use crate::channels_last::{are_pixels, into_pixels, planes};
 use crate::fresh::filled;
 
 /// A tensor on flex, without autodiff.
@@ -19,10 +19,10 @@ pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() {
         return tensor;
     }
-    match pixels(&tensor) {
-        Some(pixels) if pixels.dtype() == DType::F32 => planes(&pixels),
-        _ => tensor.to_contiguous(),
+    if tensor.dtype() == DType::F32 && are_pixels(&tensor) {
+        return planes(&into_pixels(tensor));
     }
+    tensor.to_contiguous()
 }
 
 /// The elements of a contiguous tensor.

@@ -14,7 +14,7 @@ use crate::finish::Finish;
 use crate::linear::{Order, Packed, Strips, Vectors, multiply};
 use crate::matrix::Matrix;
 use crate::narrow::Instructions;
-use crate::prepared::{Forms, PixelStrips};
+use crate::prepared::{Forms, PixelStrips, Precision};
 use crate::scratch::with_scratch;
 use crate::vector::LINE;
 
@@ -49,7 +49,7 @@ pub(super) fn forward(
     };
     let kept = forms.map(|forms| {
         forms.pixel_strips.get_or_make(|| {
-            let strips = Strips::new(matrix(shape, &kernels()), forms.precision, Instructions::detected());
+            let strips = Strips::new(matrix(shape, &kernels()), Precision::F32, Instructions::detected());
             PixelStrips { size, strips }
         })
     });

@@ -4,7 +4,7 @@ use burn::tensor::TensorData;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::channels_last::{from_pixels, into_pixels, pixels};
+use crate::channels_last::{are_pixels, from_pixels, into_pixels, pixels};
 use crate::fresh::filled;
 use crate::memory::{CHUNK, FlexTensor, contiguous, rework, values};
 
@@ -68,7 +68,7 @@ pub(super) fn concat_channels(maps: Vec<FlexTensor>) -> FlexTensor {
     let [batch, height, width] = [shape[0], shape[2], shape[3]];
     let each: Vec<usize> = maps.iter().map(|map| map.layout().shape()[1]).collect();
     let channels: usize = each.iter().sum();
-    let are_pixels = maps.iter().any(|map| pixels(map).is_some());
+    let are_pixels = maps.iter().any(are_pixels);
     let maps: Vec<FlexTensor> =
         maps.into_iter().map(if are_pixels { into_pixels } else { contiguous }).collect();
     // What is copied at once: of each map the channels of a pixel, or all planes of an image.

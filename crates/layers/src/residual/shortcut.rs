@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 use burn::nn::Identity;
-use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor, s};
+use libellus_kernels::concat_channels;
 use serde::{Deserialize, Serialize};
 
 use crate::{Activation, AfterConv, BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
@@ -128,10 +128,11 @@ impl Subsample {
             1 => input,
             _ => input.slice(s![.., .., ..;stride, ..;stride]),
         };
-        let channels = (self.zeros_before, self.zeros_behind);
-        match channels {
-            (0, 0) => pixels,
-            _ => pixels.pad([(0, 0), channels, (0, 0), (0, 0)], PadMode::Constant(0.0)),
-        }
+        let [batch, _, height, width] = pixels.dims();
+        let options = (&pixels.device(), pixels.dtype());
+        let zeros =
+            |channels| (channels > 0).then(|| Tensor::zeros([batch, channels, height, width], options));
+        let maps = [zeros(self.zeros_before), Some(pixels), zeros(self.zeros_behind)];
+        concat_channels(maps.into_iter().flatten().collect())
     }
 }
