@@ -36,9 +36,13 @@ fn agree(input: Tensor<4>, pool: impl Fn(Tensor<4>) -> Tensor<4>, burns: impl Fn
     assert_close(&actual.gradient, &expected.gradient, 2.0 * TOLERANCE);
 }
 
+/// Where the numbers are burn's anyway there is nothing to compare; and on ndarray its gradient panics at windows of padding alone.
 #[track_caller]
 fn agrees(shape: [usize; 4], options: AvgPoolOptions<2>) {
     let input = scattered(shape, &device().autodiff());
+    if !is_accelerated(&input) {
+        return;
+    }
     agree(input, |x| avg_pool2d(x, options.clone()), |x| module::avg_pool2d(x, options.clone()));
 }
 
