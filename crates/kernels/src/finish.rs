@@ -58,7 +58,7 @@ impl Finish<'_> {
         }
     }
 
-    /// All of it but what is left to [`exponentials`](Self::exponentials), for some channels of a pixel, which lie in the output from
+    /// All of it but what is left to [`slow_nonlinearity`](Self::slow_nonlinearity), for some channels of a pixel, which lie in the output from
     /// `start` on. Beyond the last channel is anything.
     #[inline(always)]
     pub(crate) fn pixel<S: Simd, const N: usize>(
@@ -74,7 +74,7 @@ impl Finish<'_> {
             if let Some(residual) = &residual {
                 sum += load(&residual[lane..]);
             }
-            store(&mut numbers[lane..], self.bent(sum));
+            store(&mut numbers[lane..], self.quick_nonlinearity(sum));
         }
     }
 
@@ -86,12 +86,12 @@ impl Finish<'_> {
                 *number += residual;
             }
         }
-        self.bend(numbers);
+        self.nonlinearity(numbers);
     }
 
     /// The nonlinearity, if it takes but a few instructions. NaN stays NaN.
     #[inline(always)]
-    fn bent<S: Simd>(&self, x: Floats<S>) -> Floats<S> {
+    fn quick_nonlinearity<S: Simd>(&self, x: Floats<S>) -> Floats<S> {
         let between = |x: Floats<S>, high: f32| {
             let x = x.lt(splat(0.0)).select(splat(0.0), x);
             x.gt(splat(high)).select(splat(high), x)
@@ -107,7 +107,7 @@ impl Finish<'_> {
 
     /// The nonlinearity, if it takes more. Long slices, since of loops over short arrays compilers make single instructions.
     #[inline(always)]
-    pub(crate) fn exponentials(&self, numbers: &mut [f32]) {
+    pub(crate) fn slow_nonlinearity(&self, numbers: &mut [f32]) {
         if self.nonlinearity == Nonlinearity::Silu {
             each(numbers, silu_of);
         }
@@ -115,7 +115,7 @@ impl Finish<'_> {
 
     /// The nonlinearity.
     #[inline(always)]
-    fn bend(&self, numbers: &mut [f32]) {
+    fn nonlinearity(&self, numbers: &mut [f32]) {
         match self.nonlinearity {
             Nonlinearity::Identity => {}
             Nonlinearity::Relu => each(numbers, relu_of),

@@ -50,18 +50,23 @@ impl Conv2d {
     /// # Panics
     /// If `input` has another number of channels, or is smaller than the kernel.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let shape = self.output_shape(&input);
-        let [_, group, kernel_height, kernel_width] = self.weight.lazy_shape().dims();
-        let macs = (shape.iter().product::<usize>() * group * kernel_height * kernel_width) as u64;
-        trace::layer("Conv2d", &self.weight, input, shape, macs, |input| {
+        self.reported(input, |input| {
             conv2d(input, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), self.options())
         })
     }
 
+    /// What `compute` makes of the input, [reported](trace::layer).
+    fn reported(&self, input: Tensor<4>, compute: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
+        let shape = self.output_shape(&input);
+        let [_, group, kernel_height, kernel_width] = self.weight.lazy_shape().dims();
+        let macs = (shape.iter().product::<usize>() * group * kernel_height * kernel_width) as u64;
+        trace::layer("Conv2d", &self.weight, input, shape, macs, compute)
+    }
+
     /// `activation(norm(conv(input)) + residual)`.
     ///
-    /// In evaluation on a CPU all of it is one pass over memory. Where a gradient is asked for or a
-    /// [`trace`](crate::trace) is recorded, one layer follows the other.
+    /// In evaluation on a CPU all of it is one pass over memory. Where a gradient is asked for, or [shapes](trace::shapes) alone, one
+    /// layer follows the other.
     ///
     /// # Shapes
     /// As for [`Conv2d::forward`].
@@ -92,7 +97,13 @@ impl Conv2d {
             residual: after.residual,
             nonlinearity: last_step.unwrap_or_default(),
         };
-        let output = conv2d_fused(input, self.weight.val(), self.options(), epilogue);
+        let output =
+            self.reported(input, |input| conv2d_fused(input, self.weight.val(), self.options(), epilogue));
+        let output = match after.norm {
+            // Has been applied.
+            Some(norm) => trace::layer("BatchNorm", &norm.gamma, output, shape, 0, |output| output),
+            None => output,
+        };
         match last_step {
             Some(_) => output,
             None => after.activation.forward(output),
@@ -142,9 +153,9 @@ impl<'a> AfterConv<'a> {
     }
 }
 
-/// Whether layers are computed one after the other: a gradient is asked for, or somebody looks on.
+/// Whether layers are computed one after the other: a gradient is asked for, or shapes alone.
 pub(crate) fn is_layer_by_layer(input: &Tensor<4>) -> bool {
-    input.device().is_autodiff() || trace::is_recording()
+    input.device().is_autodiff() || trace::only_shapes()
 }
 
 /// How many windows that reach over `reach` pixels lie on so many; none if they are too few for one.

@@ -171,11 +171,6 @@ pub fn only_shapes() -> bool {
     })
 }
 
-/// Whether somebody looks on. Layers that are computed together otherwise are then computed, and reported, one by one.
-pub fn is_recording() -> bool {
-    RECORDER.with_borrow(Option::is_some)
-}
-
 /// Reports the application of a layer and returns its output: what `compute` returns, or zeros of shape `output` if
 /// only shapes are asked for. `parameter` is one of the layer's.
 pub fn layer<const P: usize, const I: usize, const D: usize>(

@@ -10,7 +10,9 @@
 //! Tensors are read and written as they are, `[batch, channels, height, width]`. A thread turns some rows of 16 channels at a time
 //! into lines with the channels side by side (see [`lines`](crate::lines)), where vector instructions transform 16 tiles at once.
 
+mod bands;
 mod gradient;
+mod tiles;
 mod transform;
 
 use std::ops::Range;
@@ -19,16 +21,16 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::shape::Shape;
-use crate::channels_last::put;
-use crate::finish::{Finish, OfChannels};
+use crate::finish::Finish;
 use crate::fresh::{Fresh, filled};
-use crate::lines::{from_lines, to_lines};
-use crate::matrix::padded;
+use crate::lines::to_lines;
 use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, tile_product};
 use crate::scratch::with_scratch;
-use crate::vector::{LINE, Line};
+use crate::vector::LINE;
+use bands::{Band, Part, bands};
 pub(super) use gradient::weight_gradient;
-use transform::{OfInput, OfKernel, ToOutput, transform};
+use tiles::{ReadTiles, WritePixels, WriteTiles};
+use transform::{OfKernel, transform};
 
 /// Outputs of a tile in each direction.
 const TILE: usize = 4;
@@ -253,179 +255,6 @@ impl Layer {
     }
 }
 
-/// Some rows of tiles of the output, counted through the batch.
-struct Band<'a> {
-    rows: Range<usize>,
-    output: Output<'a>,
-}
-
-/// The memory of a band.
-enum Output<'a> {
-    /// For each 32 channels, and in them for each image that the rows touch: the rows of each channel.
-    Planes(Vec<Vec<Fresh<'a>>>),
-    /// In one piece.
-    Pixels(Fresh<'a>),
-}
-
-/// The memory of 32 channels of a band.
-enum Part<'a> {
-    /// For each image that the rows touch, the rows of each channel.
-    Planes(Vec<Fresh<'a>>),
-    /// The channels of each pixel.
-    Pixels(Vec<&'a mut [f32]>),
-}
-
-impl<'a> Band<'a> {
-    fn tiles(&self, layer: &Layer) -> usize {
-        self.rows.len() * layer.tiles()[1]
-    }
-
-    /// In parts of 32 channels.
-    fn groups(self, layer: &Layer) -> Vec<Part<'a>> {
-        match self.output {
-            Output::Planes(groups) => groups.into_iter().map(Part::Planes).collect(),
-            Output::Pixels(pixels) => {
-                let mut groups: Vec<_> =
-                    (0..layer.channels_out.div_ceil(STRIP)).map(|_| Vec::new()).collect();
-                for pixel in pixels.zeroed().chunks_exact_mut(layer.channels_out) {
-                    for (group, channels) in groups.iter_mut().zip(pixel.chunks_mut(STRIP)) {
-                        group.push(channels);
-                    }
-                }
-                groups.into_iter().map(Part::Pixels).collect()
-            }
-        }
-    }
-}
-
-/// Cuts the output into bands of at most `most` rows of tiles.
-fn bands<'a>(layer: &Layer, output: Fresh<'a>, most: usize) -> Vec<Band<'a>> {
-    let ranges = pieces(layer.batch * layer.tiles()[0], most).map(|(start, len)| start..start + len);
-    match layer.images {
-        Images::Planes => bands_of_planes(layer, output, ranges.collect()),
-        Images::Pixels => {
-            let mut rest = output;
-            let mut bands = Vec::new();
-            for rows in ranges {
-                let pixels = layer.pixels_before(rows.end) - layer.pixels_before(rows.start);
-                let (piece, after) = rest.split_at(pixels * layer.channels_out);
-                bands.push(Band { rows, output: Output::Pixels(piece) });
-                rest = after;
-            }
-            rest.zeroed();
-            bands
-        }
-    }
-}
-
-fn bands_of_planes<'a>(layer: &Layer, output: Fresh<'a>, ranges: Vec<Range<usize>>) -> Vec<Band<'a>> {
-    let rows = layer.tiles()[0];
-    let groups = layer.channels_out.div_ceil(STRIP);
-    let mut bands: Vec<(Range<usize>, Vec<Vec<Fresh<'a>>>)> =
-        ranges.into_iter().map(|rows| (rows, (0..groups).map(|_| Vec::new()).collect())).collect();
-    let [height, width] = layer.output;
-    for (plane, mut rest) in output.chunks(height * width).enumerate() {
-        let (image, channel) = (plane / layer.channels_out, plane % layer.channels_out);
-        let mut row = image * rows;
-        let start = bands.partition_point(|(rows, _)| rows.end <= row);
-        for (rows, groups) in &mut bands[start..] {
-            if rest.is_empty() {
-                break;
-            }
-            let len = ((rows.end - row) * TILE * width).min(rest.len());
-            let (piece, after) = rest.split_at(len);
-            groups[channel / STRIP].push(piece);
-            (row, rest) = (rows.end, after);
-        }
-    }
-    bands.into_iter().map(|(rows, groups)| Band { rows, output: Output::Planes(groups) }).collect()
-}
-
-/// From the input to `[point, tile]` lines of a block of channels.
-struct ReadTiles<'a> {
-    layer: &'a Layer,
-    input: &'a [f32],
-    rows: Range<usize>,
-    block: usize,
-    tiles: &'a mut [f32],
-}
-
-impl WithSimd for ReadTiles<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let [rows, columns] = self.layer.tiles();
-        let tiles = self.tiles.as_chunks_mut::<LINE>().0;
-        let step = tiles.len() / POINTS;
-        let width = columns * TILE + 2;
-        let mut window = vec![[0.0; LINE]; WINDOW * width];
-        for (index, row) in self.rows.enumerate() {
-            let (image, first) = (row / rows, row % rows * TILE);
-            let source = Source {
-                numbers: self.input,
-                images: self.layer.images,
-                channels: self.layer.channels_in,
-                size: self.layer.input,
-                padding: self.layer.padding,
-            };
-            source.read_rows::<S>(image, self.block, first, &mut window, width);
-            for column in 0..columns {
-                let to = &mut tiles[index * columns + column..];
-                transform::<S, OfInput, 6, 6>(
-                    &window[column * TILE..],
-                    [width, 1],
-                    to,
-                    [WINDOW * step, step],
-                );
-            }
-        }
-    }
-}
-
-/// Where lines come from.
-struct Source<'a> {
-    numbers: &'a [f32],
-    images: Images,
-    channels: usize,
-    size: [usize; 2],
-    padding: [usize; 2],
-}
-
-impl Source<'_> {
-    /// Some rows of a block of channels, from `first` on, counted from the padding's start. Beyond the image are zeros.
-    #[inline(always)]
-    fn read_rows<S: Simd>(&self, image: usize, block: usize, first: usize, lines: &mut [Line], width: usize) {
-        let [height, columns] = self.size;
-        let plane = height * columns;
-        let channels = LINE.min(self.channels - block * LINE);
-        for (row, lines) in lines.chunks_exact_mut(width).enumerate() {
-            match (first + row).checked_sub(self.padding[0]).filter(|&row| row < height) {
-                Some(row) => {
-                    let (before, lines) = lines.split_at_mut(self.padding[1]);
-                    let (inside, after) = lines.split_at_mut(columns.min(lines.len()));
-                    before.fill([0.0; LINE]);
-                    match self.images {
-                        Images::Planes => {
-                            let start = (image * self.channels + block * LINE) * plane + row * columns;
-                            to_lines::<S>(&self.numbers[start..], plane, channels, inside);
-                        }
-                        Images::Pixels => {
-                            let start = (image * plane + row * columns) * self.channels;
-                            let pixels = self.numbers[start..].chunks_exact(self.channels);
-                            for (line, pixel) in inside.iter_mut().zip(pixels) {
-                                *line = padded(&pixel[block * LINE..]);
-                            }
-                        }
-                    }
-                    after.fill([0.0; LINE]);
-                }
-                None => lines.fill([0.0; LINE]),
-            }
-        }
-    }
-}
-
 /// From the weights to `[point, channel in, 32 channels out]`, a row to spare at each point.
 struct TransformKernels<'a> {
     layer: &'a Layer,
@@ -504,125 +333,6 @@ impl WithSimd for Multiply<'_> {
             for (tile, count) in pieces(self.step, most_rows::<S>()) {
                 let left = Left { lines: &tiles[point * self.step + tile..], block };
                 tile_product::<S>(left, kernels, start, &mut products[tile..tile + count]);
-            }
-        }
-    }
-}
-
-/// From the products to the 32 channels of the output's pixels.
-struct WritePixels<'a, 'b> {
-    layer: &'a Layer,
-    rows: Range<usize>,
-    group: usize,
-    finish: Finish<'a>,
-    products: &'a [f32],
-    /// Of the rows.
-    pixels: Vec<&'b mut [f32]>,
-}
-
-impl WithSimd for WritePixels<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let Self { layer, rows, group, finish, products, mut pixels } = self;
-        let ([tile_rows, columns], [height, width]) = (layer.tiles(), layer.output);
-        let products = products.as_chunks::<LINE>().0;
-        let step = products.len() / POINTS;
-        let channel = group * STRIP;
-        let halves = (layer.channels_out - channel).div_ceil(LINE).min(STRIP / LINE);
-        let mut of_channels = [const { OfChannels::NONE }; STRIP / LINE];
-        for (half, of_channels) in of_channels[..halves].iter_mut().enumerate() {
-            *of_channels = finish.of_channels(channel + half * LINE);
-        }
-        let first = layer.pixels_before(rows.start);
-        for (index, row) in rows.enumerate() {
-            let above = layer.pixels_before(row);
-            let tile_height = TILE.min(height - row % tile_rows * TILE);
-            for column in 0..columns {
-                let tile_width = TILE.min(width - column * TILE);
-                let from = &products[(index * columns + column) * (STRIP / LINE)..];
-                for (half, of_channels) in of_channels[..halves].iter().enumerate() {
-                    let channel = channel + half * LINE;
-                    let mut tile = [[0.0; LINE]; TILE * TILE];
-                    transform::<S, ToOutput, 6, 4>(
-                        &from[half..],
-                        [WINDOW * step, step],
-                        &mut tile,
-                        [TILE, 1],
-                    );
-                    let first_pixel = above + column * TILE;
-                    for (row, lines) in tile.chunks_exact_mut(TILE).take(tile_height).enumerate() {
-                        for (pixel, line) in (first_pixel + row * width..).zip(&mut lines[..tile_width]) {
-                            let start = pixel * layer.channels_out + channel;
-                            finish.pixel::<S, LINE>(of_channels, start, line);
-                        }
-                    }
-                    finish.exponentials(tile.as_flattened_mut());
-                    for (row, lines) in tile.chunks_exact(TILE).take(tile_height).enumerate() {
-                        let pixels = &mut pixels[first_pixel + row * width - first..];
-                        for (pixel, line) in pixels.iter_mut().zip(&lines[..tile_width]) {
-                            put(line, &mut pixel[half * LINE..]);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// From the products to the output's rows of 32 channels.
-struct WriteTiles<'a, 'b> {
-    layer: &'a Layer,
-    rows: Range<usize>,
-    group: usize,
-    finish: Finish<'a>,
-    products: &'a [f32],
-    planes: &'a mut [&'b mut [f32]],
-}
-
-impl WithSimd for WriteTiles<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let [rows, columns] = self.layer.tiles();
-        let [height, width] = self.layer.output;
-        let products = self.products.as_chunks::<LINE>().0;
-        let step = products.len() / POINTS;
-        let first_channel = self.group * STRIP;
-        let channels = STRIP.min(self.layer.channels_out - first_channel);
-        let line_width = columns * TILE;
-        let mut lines = vec![[0.0; LINE]; TILE * line_width];
-        let first_image = self.rows.start / rows;
-        for (index, row) in self.rows.clone().enumerate() {
-            let (image, tile_row) = (row / rows, row % rows);
-            // The first row of the image that the planes have.
-            let start = if image == first_image { self.rows.start % rows } else { 0 };
-            let planes = &mut self.planes[(image - first_image) * channels..][..channels];
-            for (half, planes) in planes.chunks_mut(LINE).enumerate() {
-                for column in 0..columns {
-                    let from = &products[(index * columns + column) * (STRIP / LINE) + half..];
-                    let to = &mut lines[column * TILE..];
-                    transform::<S, ToOutput, 6, 4>(from, [WINDOW * step, step], to, [line_width, 1]);
-                }
-                let first = first_channel + half * LINE;
-                let (mut scale, mut shift) = ([1.0; LINE], [0.0; LINE]);
-                for (index, (scale, shift)) in scale.iter_mut().zip(&mut shift).take(planes.len()).enumerate()
-                {
-                    (*scale, *shift) =
-                        (self.finish.scale_of(first + index), self.finish.shift_of(first + index));
-                }
-                let rows = TILE.min(height - tile_row * TILE);
-                let at = (tile_row - start) * TILE * width;
-                for (row, lines) in lines.chunks_exact(line_width).take(rows).enumerate() {
-                    from_lines::<S>(&lines[..width], &scale, &shift, planes, at + row * width);
-                }
-                for (index, plane) in planes.iter_mut().enumerate() {
-                    let plane_start = (image * self.layer.channels_out + first + index) * height * width;
-                    let place = plane_start + tile_row * TILE * width;
-                    self.finish.after_shift(place, &mut plane[at..at + rows * width]);
-                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The product of vectors and [`Strips`].
 //!
-//! Few vectors: each thread reads some strips, which is the way of all memory that the product takes. Many: each thread takes some
-//! vectors through all strips, which it finds in the caches.
+//! Few vectors, or more of them and a large matrix: each thread takes all vectors through some strips, so that memory is read once. Many:
+//! each thread takes some vectors through all strips, which it finds in the caches.
 
 use std::ops::Range;
 
@@ -57,12 +57,12 @@ pub(crate) fn multiply(input: &impl Vectors, strips: &Strips, finish: Finish<'_>
     let (vectors, d_output) = (input.count(), strips.d_output);
     let all = 0..d_output.div_ceil(STRIP);
     let are_few = vectors <= VECTORS;
-    let is_large =
+    let is_read_once =
         strips.d_input * d_output > LARGE && vectors <= d_output && vectors * strips.d_input <= SHARED;
     filled(vectors * d_output, |output| {
         if output.is_empty() {
             output.zeroed();
-        } else if are_few || is_large {
+        } else if are_few || is_read_once {
             let at_a_time = (all.len() / PARTS).clamp(1, STRIPS);
             let packs: Vec<Range<usize>> =
                 pieces(vectors, VECTORS).map(|(start, len)| start..start + len).collect();
@@ -200,7 +200,7 @@ impl WithSimd for Multiply<'_, '_> {
             for (index, sums) in sums.iter_mut().enumerate() {
                 finish.pixel::<S, STRIP>(&of_channels, (first + index) * strips.d_output + channel, sums);
             }
-            finish.exponentials(sums.as_flattened_mut());
+            finish.slow_nonlinearity(sums.as_flattened_mut());
             for (row, sums) in rows.iter_mut().zip(&*sums) {
                 row.push(sums);
             }

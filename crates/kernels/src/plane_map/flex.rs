@@ -62,11 +62,10 @@ fn means_of_pixels(input: &[f32], channels: usize, pixels: usize) -> Vec<f32> {
 
 struct PixelMeans<'a> {
     pixels: &'a [f32],
-    /// Zeros.
     means: &'a mut [f32],
 }
 
-/// Pixels that are summed in one go; sums of sums have smaller errors.
+/// Pixels that are summed in 32 bits.
 const SUMMED: usize = 64;
 
 impl WithSimd for PixelMeans<'_> {
@@ -78,6 +77,7 @@ impl WithSimd for PixelMeans<'_> {
         let channels = means.len();
         // Not in a closure, which would get no vector instructions.
         let mut sums = Scratch::new(channels);
+        let mut totals = vec![0.0_f64; channels];
         for some in pixels.chunks(SUMMED * channels) {
             sums.fill(0.0);
             for pixel in some.chunks_exact(channels) {
@@ -85,13 +85,13 @@ impl WithSimd for PixelMeans<'_> {
                     *sum += number;
                 }
             }
-            for (mean, sum) in means.iter_mut().zip(&*sums) {
-                *mean += sum;
+            for (total, sum) in totals.iter_mut().zip(&*sums) {
+                *total += f64::from(*sum);
             }
         }
-        let count = (pixels.len() / channels) as f32;
-        for mean in means {
-            *mean /= count;
+        let count = (pixels.len() / channels) as f64;
+        for (mean, total) in means.iter_mut().zip(totals) {
+            *mean = (total / count) as f32;
         }
     }
 }

@@ -117,7 +117,7 @@ impl Row<'_> {
                 for (pixel, sums) in (column..).zip(&mut *sums) {
                     finish.pixel::<S, LINE>(&of_channels, start + pixel * channels + channel, sums);
                 }
-                finish.exponentials(sums.as_flattened_mut());
+                finish.slow_nonlinearity(sums.as_flattened_mut());
                 for (pixel, sums) in (column..).zip(&*sums) {
                     put(sums, &mut output[pixel * channels + channel..]);
                 }

@@ -98,7 +98,7 @@ impl WithSimd for Row<'_> {
                     let place = start + pixel * channels + strip * STRIP;
                     finish.pixel::<S, STRIP>(&of_channels, place, sums);
                 }
-                finish.exponentials(tile.as_flattened_mut());
+                finish.slow_nonlinearity(tile.as_flattened_mut());
                 for (pixel, sums) in (column..).zip(&*tile) {
                     let place = pixel * channels + strip * STRIP;
                     let end = (place + STRIP).min((pixel + 1) * channels);

@@ -5,8 +5,9 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::tiles::{ReadTiles, Source};
 use super::transform::{OfGradient, ToKernel, transform};
-use super::{Images, Layer, POINTS, ReadTiles, Source, TILE, WINDOW};
+use super::{Images, Layer, POINTS, TILE, WINDOW};
 use crate::convolution::shape::Shape;
 use crate::lines::from_lines;
 use crate::product::{STRIP, Start, StripRow, add_transposed_product};

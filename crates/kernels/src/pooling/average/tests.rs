@@ -36,11 +36,15 @@ fn agree(input: Tensor<4>, pool: impl Fn(Tensor<4>) -> Tensor<4>, burns: impl Fn
     assert_close(&actual.gradient, &expected.gradient, 2.0 * TOLERANCE);
 }
 
-/// Where the numbers are burn's anyway there is nothing to compare; and on ndarray its gradient panics at windows of padding alone.
 #[track_caller]
 fn agrees(shape: [usize; 4], options: AvgPoolOptions<2>) {
     let input = scattered(shape, &device().autodiff());
-    if !is_accelerated(&input) {
+    let sees_padding_alone = (0..2).any(|axis| {
+        let (before, after) = options.padding[axis];
+        before.max(after) >= options.kernel_size[axis]
+    });
+    if sees_padding_alone && !is_accelerated(&input) {
+        // Where the numbers are burn's, its gradient panics on ndarray.
         return;
     }
     agree(input, |x| avg_pool2d(x, options.clone()), |x| module::avg_pool2d(x, options.clone()));
@@ -137,8 +141,12 @@ fn a_global_mean_keeps_its_digits() {
     if !is_accelerated(&scattered([1], &device)) {
         return;
     }
-    let input = Tensor::<4>::full([1, 2, 1003, 997], 0.1, &device);
-    assert_close(&read(adaptive_avg_pool2d(input, [1, 1])), &TensorData::from([[[[0.1f32]], [[0.1]]]]), 2e-6);
+    let planes = Tensor::<4>::full([1, 2, 1003, 997], 0.1, &device);
+    let pixels = Tensor::<4>::full([1, 1003, 997, 2], 0.1, &device).permute([0, 3, 1, 2]);
+    for input in [planes, pixels] {
+        let expected = TensorData::from([[[[0.1f32]], [[0.1]]]]);
+        assert_close(&read(adaptive_avg_pool2d(input, [1, 1])), &expected, 2e-6);
+    }
 }
 
 #[test]
