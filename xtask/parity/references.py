@@ -384,8 +384,23 @@ def rnn(_name, config, _layout, shapes):
     return Reference(module, inputs, run)
 
 
+def rnn_lm(_name, config, _layout, _shapes):
+    module = golden_classes("rnn_lm.py")["RNNModel"](
+        config["cell"].upper(), config["vocab_size"], config["d_model"], config["d_hidden"], config["n_layers"],
+        0.0, config["tie_embeddings"],
+    )  # fmt: skip
+
+    def run(module, inputs):
+        logits, state = module(inputs["tokens"], None)
+        hidden, cell = state if isinstance(state, tuple) else (state, None)
+        return {"logits": logits, "hidden": hidden} | ({} if cell is None else {"cell": cell})
+
+    return Reference(module, token_inputs(config["vocab_size"], 47, mask=False), run)
+
+
 BUILDERS = {
     "mlp": mlp, "lenet5": lenet5, "cifar_resnet": cifar_resnet, "resnet": of_torchvision, "vgg": of_torchvision,
     "mobilenet_v2": of_torchvision, "efficientnet": of_torchvision, "convnext": of_torchvision, "vit": vit,
     "unet": unet, "gpt2": gpt2, "llama": llama, "bert": bert, "transformer": transformer, "rnn": rnn,
+    "rnn_lm": rnn_lm,
 }  # fmt: skip

@@ -5,16 +5,16 @@ use std::process::ExitCode;
 
 use libellus::backend::set_threads;
 use libellus::classify::{
-    ClassifyError, Features, Input, Place, Prediction, Predictor, TrainOptions, Trained, evaluate,
-    save_features, train,
+    Features, Input, Prediction, Predictor, TrainOptions, Trained, evaluate, save_features, train,
 };
 use libellus::data::default_data_dir;
 use libellus::train::metrics::ClassificationReport;
-use libellus::train::{Interrupt, Observer, Progress};
+use libellus::train::{Interrupt, Place};
 use serde_json::json;
 
 use crate::args::{Classify, Common, Eval, Predict, Train, TrainedModel};
 use crate::output::{Align, Failure, INTERRUPTED, Table, print, print_json};
+use crate::run::{command_line, observer};
 
 pub(crate) fn run(command: &Classify, common: &Common) -> Result<ExitCode, Failure> {
     match command {
@@ -35,11 +35,7 @@ fn run_train(command: &Train, common: &Common) -> Result<ExitCode, Failure> {
         None => Place::New(command.out.clone()),
     };
     let interrupt = Interrupt::on_ctrl_c();
-    let mut observer: Box<dyn Observer> = match (common.quiet, command.tui) {
-        (true, _) => Box::new(()),
-        (false, true) => dashboard(&interrupt)?,
-        (false, false) => Box::new(Progress::new()),
-    };
+    let mut observer = observer(common, command.tui, &interrupt)?;
     let outcome = train(&options, &place, &data_dir(common), &command_line(), &interrupt, observer.as_mut())?;
     drop(observer);
 
@@ -58,31 +54,6 @@ fn run_train(command: &Train, common: &Common) -> Result<ExitCode, Failure> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-#[cfg(feature = "tui")]
-fn dashboard(interrupt: &Interrupt) -> Result<Box<dyn Observer>, Failure> {
-    use std::io::{IsTerminal, stdin, stdout};
-    if stdin().is_terminal() && stdout().is_terminal() {
-        Ok(Box::new(libellus::train::Dashboard::new(interrupt.clone())))
-    } else {
-        Err(no_dashboard("the dashboard needs a terminal for both input and output"))
-    }
-}
-
-#[cfg(not(feature = "tui"))]
-fn dashboard(_interrupt: &Interrupt) -> Result<Box<dyn Observer>, Failure> {
-    Err(no_dashboard(
-        "this build has no dashboard; `cargo build --release --features tui` makes one that has",
-    ))
-}
-
-fn no_dashboard(reason: &str) -> Failure {
-    Failure::Classify(ClassifyError::Option {
-        option: "tui",
-        value: String::new(),
-        reason: reason.to_owned(),
-    })
 }
 
 fn run_eval(command: &Eval, common: &Common) -> Result<ExitCode, Failure> {
@@ -153,18 +124,6 @@ fn open(model: &TrainedModel) -> Result<Trained, Failure> {
 
 fn data_dir(common: &Common) -> PathBuf {
     common.data_dir.clone().unwrap_or_else(default_data_dir)
-}
-
-/// The command as it was typed, for the report.
-fn command_line() -> String {
-    let words = std::env::args().skip(1).map(|word| {
-        if word.chars().any(|c| c.is_whitespace() || "'\"$\\*?".contains(c)) {
-            format!("'{word}'")
-        } else {
-            word
-        }
-    });
-    std::iter::once("libellus".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// `seven.png   7 99.8%   1 0.1%   2 0.0%`

@@ -8,6 +8,8 @@ mod data;
 mod device;
 mod model;
 mod output;
+mod run;
+mod text;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     start_log(&cli);
     let result = match &cli.application {
         Application::Classify(command) => classify::run(command, &cli.common),
+        Application::Text(command) => text::run(command, &cli.common),
         Application::Data(command) => data::run(command, &cli.common),
         Application::Model(command) => model::run(command, &cli.common),
         Application::Device(command) => device::run(command, &cli.common),

@@ -9,6 +9,8 @@ use libellus::backend::DeviceError;
 use libellus::classify::ClassifyError;
 use libellus::data::DataError;
 use libellus::inspect::InspectError;
+use libellus::text::TextError;
+use libellus::train::OptionsError;
 pub(crate) use libellus::train::report::thousands;
 use serde::Serialize;
 
@@ -19,9 +21,13 @@ pub(crate) const INTERRUPTED: u8 = 130;
 #[derive(Debug)]
 pub(crate) enum Failure {
     Classify(ClassifyError),
+    Text(TextError),
+    Options(OptionsError),
     Data(DataError),
     Device(DeviceError),
     Inspect(InspectError),
+    /// A file that was named can't be read.
+    Input(String),
     /// Arguments that don't go together.
     Arguments(String),
     /// stdout could not be written.
@@ -33,9 +39,10 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         let wrong_arguments = match self {
             Self::Classify(error) => error.is_wrong_arguments(),
+            Self::Text(error) => error.is_wrong_arguments(),
             Self::Inspect(error) => error.is_wrong_arguments(),
-            Self::Device(_) | Self::Arguments(_) => true,
-            Self::Data(_) | Self::Output(_) => false,
+            Self::Device(_) | Self::Options(_) | Self::Arguments(_) => true,
+            Self::Data(_) | Self::Input(_) | Self::Output(_) => false,
         };
         ExitCode::from(if wrong_arguments { 2 } else { 1 })
     }
@@ -46,10 +53,12 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let error: &dyn Error = match self {
             Self::Classify(error) => error,
+            Self::Text(error) => error,
+            Self::Options(error) => error,
             Self::Data(error) => error,
             Self::Device(error) => error,
             Self::Inspect(error) => error,
-            Self::Arguments(reason) => return f.write_str(reason),
+            Self::Input(reason) | Self::Arguments(reason) => return f.write_str(reason),
             Self::Output(error) => return write!(f, "cannot write to standard output: {error}"),
         };
         let mut text = error.to_string();
@@ -68,6 +77,18 @@ impl std::fmt::Display for Failure {
 impl From<ClassifyError> for Failure {
     fn from(error: ClassifyError) -> Self {
         Self::Classify(error)
+    }
+}
+
+impl From<TextError> for Failure {
+    fn from(error: TextError) -> Self {
+        Self::Text(error)
+    }
+}
+
+impl From<OptionsError> for Failure {
+    fn from(error: OptionsError) -> Self {
+        Self::Options(error)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{DecodeError, TransformError};
+use crate::{DecodeError, TextError, TransformError};
 
 /// Why data can't be opened, read or fetched.
 ///
@@ -211,6 +211,9 @@ pub enum DataError {
     /// Preprocessing that doesn't fit.
     #[error(transparent)]
     Transform(#[from] TransformError),
+    /// A text, a tokeniser or a file of tokens that can't be used.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// A sample that can't be prepared.
     #[error("cannot prepare {what}")]
     Sample {

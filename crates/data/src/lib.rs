@@ -1,4 +1,4 @@
-//! Decoding, transforms, data sets, loaders.
+//! Decoding, transforms, data sets, loaders, tokenisers.
 //!
 //! A datum goes one way: file, [`Sample`], transformed and normalised [`Planes`], [`ImageBatch`]. Everything here is on
 //! the host and knows neither models nor devices.
@@ -8,6 +8,7 @@
 //! - [`Pipeline`] applies [`transform`]s and normalisation to one image, [`Mix`] mixes those of a batch.
 //! - [`Loader`] goes through a [`Dataset`] in batches, prepared on worker threads by a [`Collate`].
 //! - [`contact_sheet`] shows samples with their labels as one picture.
+//! - [`Tokenizer`] turns text into ids and back, [`tokenize`] a [`Corpus`] into a file of [`Tokens`].
 //!
 //! ```
 //! use libellus_data::*;
@@ -47,6 +48,7 @@ mod rng;
 mod sheet;
 mod source;
 mod split;
+mod text;
 pub mod transform;
 
 pub use crate::image::{Channels, Image, ImageBatch, Planes};
@@ -67,4 +69,8 @@ pub use rng::{SampleRng, sample_rng};
 pub use sheet::{contact_sheet, sheet_samples};
 pub use source::{OpenOptions, Source, default_data_dir, open};
 pub use split::{Split, stratified};
+pub use text::{
+    BatchOptions, BytePattern, Corpus, Documents, Encoding, Padding, Scheme, SpecialTokens, TextError,
+    TextPiece, TextStream, TokenRange, TokenWriter, Tokenizer, Tokens, tokenize,
+};
 pub use transform::{Normalize, Pipeline, Transform, TransformConfig, TransformError};

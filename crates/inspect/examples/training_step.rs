@@ -89,6 +89,10 @@ fn scalar(model: &Model, inputs: &Tensors, device: &Device) -> Result<Tensor<1>,
             let output = model.forward(inputs.float::<3>("sequence", device)?, None);
             (output.output * inputs.float("coefficients", device)?).sum()
         }
+        Model::RnnLm(model) => {
+            let logits = model.forward(tokens("tokens")?);
+            (logits * inputs.float("coefficients", device)?).sum()
+        }
     })
 }
 

@@ -47,6 +47,7 @@ mod lstm;
 mod maps;
 #[cfg(feature = "flex")]
 mod matrix;
+mod matrix_units;
 #[cfg(feature = "flex")]
 mod memory;
 #[cfg(feature = "flex")]

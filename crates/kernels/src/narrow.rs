@@ -49,6 +49,15 @@ pub(crate) struct Pairs<'a> {
     pub(crate) block: usize,
 }
 
+#[cfg(target_arch = "x86_64")]
+impl Pairs<'_> {
+    /// From a row and a block on.
+    #[inline(always)]
+    fn from(self, row: usize, block: usize) -> Self {
+        Self { words: &self.words[block * self.block + row..], block: self.block }
+    }
+}
+
 /// Vectors in 8 bits likewise; what the lines share has the order of the lines.
 #[derive(Clone, Copy)]
 pub(crate) struct Quads<'a> {
@@ -127,12 +136,22 @@ mod dot {
     };
 
     use super::{Pairs, Quads, Word, WordLine, WordRow};
-    use crate::product::StripRow;
+    use crate::matrix_units::{MatrixUnits, ROWS, Tiles};
+    use crate::product::{StripRow, TILE, pieces};
     use crate::vector::LINE;
 
-    /// A processor that multiplies pairs of bfloat16 (AVX512-BF16).
+    /// A processor that multiplies pairs of bfloat16 (AVX512-BF16), perhaps with [units](MatrixUnits) for whole matrices of them.
     #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Bf16Dot(());
+    pub(crate) struct Bf16Dot {
+        units: Option<MatrixUnits>,
+    }
+
+    /// A thread's products of pairs.
+    #[derive(Debug)]
+    pub(crate) struct Bf16Products {
+        dot: Bf16Dot,
+        tiles: Option<Tiles>,
+    }
 
     /// A processor that multiplies quads of 8 bits (AVX512-VNNI).
     #[derive(Debug, Clone, Copy)]
@@ -142,18 +161,48 @@ mod dot {
         /// Nothing if the processor can't.
         pub(crate) fn new() -> Option<Self> {
             let can = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16");
-            can.then_some(Self(()))
+            can.then(|| Self { units: MatrixUnits::new() })
+        }
+
+        /// For products of so many rows.
+        pub(crate) fn begin(self, rows: usize) -> Bf16Products {
+            // For fewer, a unit is busy with rows that are not there.
+            const MANY: usize = 5;
+            let units = self.units.filter(|_| rows >= MANY);
+            Bf16Products { dot: self, tiles: units.map(MatrixUnits::begin) }
         }
 
         /// Adds to `tile` the products of its first rows and a strip.
         ///
         /// # Panics
         /// If the tile has more than 14 rows or `left` is shorter than the strip.
-        pub(crate) fn add(self, left: Pairs<'_>, strip: &[WordRow], tile: &mut [StripRow]) {
+        fn add(self, left: Pairs<'_>, strip: &[WordRow], tile: &mut [StripRow]) {
             #[expect(unsafe_code, reason = "these instructions take half the time; no crate offers them")]
             // SAFETY: whoever has a `Bf16Dot` got it from `new`, which has found the instructions.
             unsafe {
                 for_rows!(tile.len(), add_pairs(left, strip, tile));
+            }
+        }
+    }
+
+    impl Bf16Products {
+        /// Adds to `sums` the products of all their rows and a strip.
+        ///
+        /// # Panics
+        /// If `left` is shorter than the strip.
+        pub(crate) fn add(&mut self, left: Pairs<'_>, strip: &[WordRow], sums: &mut [StripRow]) {
+            // Tiles take whole lines of words.
+            let whole = if self.tiles.is_some() { strip.len() / LINE } else { 0 };
+            let (lines, rest) = strip.split_at(whole * LINE);
+            if let Some(tiles) = &mut self.tiles {
+                for (first, sums) in (0..).step_by(ROWS).zip(sums.chunks_mut(ROWS)) {
+                    tiles.add(left.from(first, 0), lines, sums);
+                }
+            }
+            if !rest.is_empty() {
+                for (first, count) in pieces(sums.len(), TILE) {
+                    self.dot.add(left.from(first, whole), rest, &mut sums[first..first + count]);
+                }
             }
         }
     }
@@ -276,6 +325,10 @@ mod dot {
     #[derive(Debug, Clone, Copy)]
     pub(crate) enum Bf16Dot {}
 
+    /// Never there.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) enum Bf16Products {}
+
     /// No processor of this kind multiplies quads of 8 bits here.
     #[derive(Debug, Clone, Copy)]
     pub(crate) enum ByteDot {}
@@ -287,8 +340,15 @@ mod dot {
         }
 
         /// Never called.
-        pub(crate) fn add(self, _left: Pairs<'_>, _strip: &[WordRow], _tile: &mut [StripRow]) {
+        pub(crate) fn begin(self, _rows: usize) -> Bf16Products {
             match self {}
+        }
+    }
+
+    impl Bf16Products {
+        /// Never called.
+        pub(crate) fn add(&mut self, _left: Pairs<'_>, _strip: &[WordRow], _sums: &mut [StripRow]) {
+            match *self {}
         }
     }
 

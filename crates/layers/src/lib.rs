@@ -39,6 +39,7 @@ mod group_norm;
 mod inverted_residual;
 mod kv_cache;
 mod linear;
+mod lora;
 mod norm;
 mod pool;
 mod recurrent;
@@ -70,6 +71,7 @@ pub use group_norm::{GroupNorm, GroupNormConfig};
 pub use inverted_residual::{Expand, InvertedResidual, InvertedResidualConfig};
 pub use kv_cache::{KeysValues, KvCache, Span};
 pub use linear::{Linear, LinearConfig};
+pub use lora::{Lora, LoraConfig};
 pub use norm::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
 pub use pool::{
     AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,

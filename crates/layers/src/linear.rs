@@ -4,8 +4,9 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::linear;
 
-use crate::trace;
+use crate::{Lora, trace};
 
 /// `x W + b` over the last dimension.
 ///
@@ -16,6 +17,8 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[d_output]`.
     pub bias: Option<Param<Tensor<1>>>,
+    /// A low-rank change, which has parameters of its own.
+    pub lora: Option<Lora>,
 }
 
 impl Linear {
@@ -34,7 +37,12 @@ impl Linear {
         let macs = (input.shape().num_elements() * d_output) as u64;
         shape[D - 1] = d_output;
         trace::layer("Linear", &self.weight, input, shape, macs, |input| {
-            libellus_kernels::linear(input, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()))
+            let change = self.lora.as_ref().map(|lora| lora.forward(input.clone()));
+            let output = linear(input, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()));
+            match change {
+                Some(change) => output + change,
+                None => output,
+            }
         })
     }
 }
@@ -62,6 +70,7 @@ impl LinearConfig {
         Linear {
             weight: init.init_with([self.d_input, self.d_output], fans[0], fans[1], device),
             bias: self.bias.then(|| init.init_with([self.d_output], fans[0], fans[1], device)),
+            lora: None,
         }
     }
 }

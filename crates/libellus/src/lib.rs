@@ -15,6 +15,8 @@ pub use libellus_layers as layers;
 pub use libellus_losses as losses;
 pub use libellus_models as models;
 pub use libellus_optim as optim;
+#[cfg(feature = "text")]
+pub use libellus_text as text;
 pub use libellus_train as train;
 pub use libellus_weights as weights;
 

@@ -147,6 +147,22 @@ pub enum ConfigError {
         /// Its value.
         divisor: usize,
     },
+    /// An output that shares the embedding reads vectors of another width.
+    #[error("`tie_embeddings` needs `d_model` ({d_model}) and `d_hidden` ({d_hidden}) to be the same")]
+    TiedWidths {
+        /// Width of the embedding.
+        d_model: usize,
+        /// Width of the output.
+        d_hidden: usize,
+    },
+    /// A configuration is for another kind of model.
+    #[error("`{architecture}` is no language model; those are {}", known.join(", "))]
+    NotALanguageModel {
+        /// The architecture.
+        architecture: String,
+        /// Those of language models.
+        known: &'static [&'static str],
+    },
     /// No preset has the name.
     #[error("there is no model `{name}`; did you mean {}?", nearest.join(", "))]
     UnknownPreset {

@@ -11,7 +11,8 @@ use crate::{
     Architecture, Bert, BertConfig, CifarResNet, CifarResNetConfig, ConfigError, ConvNeXt, ConvNeXtConfig,
     EfficientNet, EfficientNetConfig, Gpt2, Gpt2Config, ImageArchitecture, InputError, LeNet5, LeNet5Config,
     Llama, LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config, Preset, ResNet, ResNetConfig, Rnn,
-    RnnConfig, Tensors, Transformer, TransformerConfig, UNet, UNetConfig, Vgg, VggConfig, Vit, VitConfig,
+    RnnConfig, RnnLm, RnnLmConfig, Tensors, Transformer, TransformerConfig, UNet, UNetConfig, Vgg, VggConfig,
+    Vit, VitConfig,
 };
 
 classifiers! {
@@ -42,6 +43,8 @@ models! {
     "llama" => Llama(LlamaConfig),
     /// A recurrent network.
     "rnn" => Rnn(RnnConfig),
+    /// A recurrent language model.
+    "rnn_lm" => RnnLm(RnnLmConfig),
     /// A U-Net, for segmentation.
     "unet" => UNet(UNetConfig),
     /// An encoder of text.

@@ -165,6 +165,7 @@ pub fn fit<T: Task>(
                     step: clock.step,
                     epoch: clock.epochs_done(),
                     metrics: evaluation.metrics,
+                    sample: evaluation.sample,
                 };
                 observer.logged(&clock, &row);
                 history.push(row)?;

@@ -40,6 +40,9 @@ pub enum Row {
         /// Metrics by name. One that is not a number is `null` in the file.
         #[serde(deserialize_with = "null_is_nan")]
         metrics: BTreeMap<String, f64>,
+        /// Text that the weights made, where the task makes text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sample: Option<String>,
     },
     /// Gradient norm and update ratio of each parameter in one step.
     Flow {
@@ -123,7 +126,12 @@ mod tests {
     use super::*;
 
     fn evaluation(step: u64) -> Row {
-        Row::Evaluation { step, epoch: 0.5, metrics: BTreeMap::from([("accuracy".to_owned(), 0.25)]) }
+        Row::Evaluation {
+            step,
+            epoch: 0.5,
+            metrics: BTreeMap::from([("accuracy".to_owned(), 0.25)]),
+            sample: None,
+        }
     }
 
     #[test]
@@ -132,7 +140,7 @@ mod tests {
         let path = folder.path().join("metrics.jsonl");
         let metrics = [("a", 1.999_576_091_766_357_6), ("b", f64::NAN), ("c", 1.0 / 3.0)];
         let metrics: BTreeMap<String, f64> = metrics.map(|(name, value)| (name.to_owned(), value)).into();
-        let row = Row::Evaluation { step: 1, epoch: 1.0, metrics: metrics.clone() };
+        let row = Row::Evaluation { step: 1, epoch: 1.0, metrics: metrics.clone(), sample: None };
         History::open(&path, 0).unwrap().push(row).unwrap();
         let history = History::open(&path, 1).unwrap();
         let [Row::Evaluation { metrics: read, .. }] = history.rows() else { panic!("one evaluation") };

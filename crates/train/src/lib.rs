@@ -16,6 +16,7 @@ mod history;
 mod interrupt;
 mod learner;
 mod observer;
+mod options;
 mod progress;
 mod run_dir;
 mod summary;
@@ -31,6 +32,9 @@ pub use history::{History, Row};
 pub use interrupt::Interrupt;
 pub use learner::{Learner, LearnerConfig};
 pub use observer::Observer;
+pub use options::{
+    OptionsError, Place, merge, parse_options, read_options, refuse_other_options, write_options,
+};
 pub use progress::Progress;
 pub use run_dir::RunDir;
 pub use summary::{RunSummary, peak_rss_bytes};

@@ -21,6 +21,8 @@ pub struct Progress {
     train_loss: Option<f32>,
     best: &'static str,
     pending: Option<String>,
+    /// Text that the weights of the pending line made.
+    sample: Option<String>,
 }
 
 /// Lines in a log come at most this often between validations.
@@ -48,6 +50,7 @@ impl Progress {
             train_loss: None,
             best: "",
             pending: None,
+            sample: None,
         }
     }
 
@@ -63,6 +66,9 @@ impl Progress {
     fn flush_pending(&mut self) {
         if let Some(text) = self.pending.take() {
             self.line(&format!("{text}{}", self.best));
+            if let Some(sample) = self.sample.take() {
+                self.line(&sample.lines().map(|line| format!("  | {line}\n")).collect::<String>());
+            }
         }
         self.best = "";
     }
@@ -117,7 +123,7 @@ impl Observer for Progress {
     fn logged(&mut self, clock: &Clock, row: &Row) {
         match row {
             Row::Train { loss, .. } => self.train_loss = Some(*loss),
-            Row::Evaluation { metrics, .. } => {
+            Row::Evaluation { metrics, sample, .. } => {
                 self.flush_pending();
                 let train = self.train_loss.map(|loss| format!("  train loss {loss:.4}")).unwrap_or_default();
                 let measured = if metrics.is_empty() { "" } else { "  validation" };
@@ -127,6 +133,7 @@ impl Observer for Progress {
                 let epochs = clock.total_steps.div_ceil(clock.steps_per_epoch);
                 let epoch = clock.epochs_done();
                 self.pending = Some(format!("epoch {epoch:>5.1}/{epochs}{train}{metrics}"));
+                self.sample.clone_from(sample);
                 self.last_line = Instant::now();
             }
             Row::Flow { .. } => {}

@@ -77,6 +77,8 @@ pub struct StepLog {
 pub struct Evaluation {
     /// Metrics by name, such as `accuracy` or `loss`.
     pub metrics: BTreeMap<String, f64>,
+    /// Text that the weights made, for a person to read, where the task makes text.
+    pub sample: Option<String>,
 }
 
 /// The metric that tells which weights are best.

@@ -139,7 +139,7 @@ impl Task for Game {
     fn evaluate(&mut self, _clock: &Clock) -> Result<Evaluation, TrainError> {
         let distance = f64::from((self.first.trained().read() - 3.0).abs());
         let value = if self.scripted.is_empty() { distance } else { self.scripted.remove(0) };
-        Ok(Evaluation { metrics: BTreeMap::from([("distance".to_owned(), value)]) })
+        Ok(Evaluation { metrics: BTreeMap::from([("distance".to_owned(), value)]), sample: None })
     }
 
     fn goal(&self) -> Option<Goal> {

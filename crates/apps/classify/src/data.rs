@@ -13,6 +13,7 @@ use libellus_data::{
     Pipeline, Sample, Source, Subset, TransformConfig, open, stratified,
 };
 use libellus_models::{InputSpec, Interpolation as ModelInterpolation};
+use libellus_train::OptionsError;
 
 use crate::error::ClassifyError;
 use crate::options::{Augment, TrainOptions};
@@ -110,15 +111,14 @@ impl Parts {
                 held_back: None,
                 test: set.test,
             }),
-            (Some(given), Some(share)) if share > 0.0 => Err(ClassifyError::Option {
-                option: "validation",
-                value: share.to_string(),
-                reason: format!(
+            (Some(given), Some(share)) if share > 0.0 => {
+                let reason = format!(
                     "{} has {} validation images of its own; leave the option out to use them, or give 0 for no validation",
                     set.name,
                     given.len()
-                ),
-            }),
+                );
+                Err(OptionsError::option("validation", share, reason).into())
+            }
             (_, share) => Self::divide(set, seed, share.unwrap_or(0.1)),
         }
     }

@@ -7,36 +7,17 @@ use libellus_data::{DataError, TransformError};
 use libellus_losses::LossError;
 use libellus_models::ConfigError;
 use libellus_optim::OptimError;
-use libellus_train::TrainError;
 use libellus_train::metrics::MetricsError;
+use libellus_train::{OptionsError, TrainError};
 use libellus_weights::WeightsError;
 
 /// A failure to train, evaluate or use a classifier. Every message is one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClassifyError {
-    /// A configuration file is wrong.
-    #[error("{} line {line} `{text}`: {reason}", path.display())]
-    ConfigFile {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The line itself.
-        text: String,
-        /// What is wrong there.
-        reason: String,
-    },
-    /// An option is out of its range, or contradicts another.
-    #[error("--{option}{}{value}: {reason}", if value.is_empty() { "" } else { " " })]
-    Option {
-        /// The option, as on the command line.
-        option: &'static str,
-        /// The value given.
-        value: String,
-        /// What is allowed.
-        reason: String,
-    },
+    /// The options can't be read, or can't be met.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -116,8 +97,7 @@ impl ClassifyError {
     pub fn is_wrong_arguments(&self) -> bool {
         matches!(
             self,
-            Self::ConfigFile { .. }
-                | Self::Option { .. }
+            Self::Options(_)
                 | Self::Device(_)
                 | Self::Model(_)
                 | Self::Optim(_)

@@ -21,4 +21,4 @@ pub use options::{Augment, Decay, Keep, OptimizerName, ScheduleName, TrainOption
 pub use report::Finished;
 pub use saved::{Description, TestSplit, Trained};
 pub use task::ClassifyTask;
-pub use train::{Place, Plan, TrainOutcome, prepare, resolve, train};
+pub use train::{Plan, TrainOutcome, prepare, resolve, train};

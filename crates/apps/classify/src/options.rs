@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use libellus_backend::DeviceName;
 use libellus_data::BatchSize;
+use libellus_train::{OptionsError, merge, parse_options, read_options, write_options};
 use serde::{Deserialize, Serialize};
 
-use crate::error::ClassifyError;
+/// What lists these options.
+const COMMAND: &str = "libellus classify train";
 
 /// The choices for a run: flags of the command line, and keys of a configuration file, which have the same names.
 ///
@@ -364,62 +366,27 @@ impl TrainOptions {
     ///
     /// # Errors
     /// When the file can't be read, is no TOML, or has an unknown key or a value of the wrong kind.
-    pub fn from_file(path: &Path) -> Result<Self, ClassifyError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ClassifyError::Io {
-            action: "read",
-            path: path.to_path_buf(),
-            source,
-        })?;
-        Self::from_toml(&text, path)
+    pub fn from_file(path: &Path) -> Result<Self, OptionsError> {
+        read_options(path, COMMAND)
     }
 
     /// Reads the text of a configuration file; `path` is for messages.
     ///
     /// # Errors
     /// When it is no TOML, or has an unknown key or a value of the wrong kind.
-    pub fn from_toml(text: &str, path: &Path) -> Result<Self, ClassifyError> {
-        toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
-            ClassifyError::ConfigFile {
-                path: path.to_path_buf(),
-                line: line + 1,
-                text: text.lines().nth(line).unwrap_or_default().trim().to_owned(),
-                // The parser lists all known keys behind an unknown one; `--help` does that better.
-                reason: match error.message().split_once(", expected one of") {
-                    Some((unknown, _)) => {
-                        format!("{unknown}; `libellus classify train --help` lists the options")
-                    }
-                    None => error.message().lines().next().unwrap_or_default().to_owned(),
-                },
-            }
-        })
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self, OptionsError> {
+        parse_options(text, path, COMMAND)
     }
 
     /// The same choices as text of a configuration file.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("options are a flat table of numbers and strings")
+        write_options(self)
     }
 
     /// These choices, and those of `others` where these leave one open.
     #[must_use]
     pub fn or(&self, others: &Self) -> Self {
-        let mut merged = self.table();
-        for (key, value) in others.table() {
-            // Of `epochs` and `steps`, a flag for one displaces a file's other.
-            let displaced = match key.as_str() {
-                "epochs" => self.steps.is_some(),
-                "steps" => self.epochs.is_some(),
-                _ => false,
-            };
-            if !displaced {
-                merged.entry(key).or_insert(value);
-            }
-        }
-        merged.try_into().expect("a union of two sets of options is one")
-    }
-
-    fn table(&self) -> toml::Table {
-        toml::Table::try_from(self).expect("options are a flat table of numbers and strings")
+        merge(self, others, &[["epochs", "steps"]])
     }
 }
 

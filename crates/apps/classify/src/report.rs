@@ -1,14 +1,12 @@
 //! The result of a run: the final measurement, `report.json`, and `report.html` to look at.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use burn::module::Module;
 use libellus_backend::DeviceName;
 use libellus_data::{Image, encode_png};
 use libellus_train::metrics::{ClassificationMetrics, ClassificationReport, Mistakes};
 use libellus_train::report::{
-    Bar, Cell, Chart, ConfusionPicture, Figure, GalleryItem, GradientFlow, HtmlReport, Mark, Role, Section,
-    Series, Table, Unit, YScale, render, thousands,
+    Bar, Cell, ConfusionPicture, Figure, GalleryItem, HtmlReport, Role, Section, Table, Unit, gradient_flow,
+    learning_curves, render, thousands,
 };
 use libellus_train::{Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
 use serde_json::json;
@@ -125,9 +123,7 @@ fn headline(report: &ClassificationReport, outcome: &Outcome, num_classes: usize
         percent(report.ece),
         "how far confidence and accuracy lie apart".to_owned(),
     ));
-    let minutes = outcome.elapsed.as_secs_f64() / 60.0;
-    let time = if minutes < 2.0 { format!("{:.1} s", minutes * 60.0) } else { format!("{minutes:.1} min") };
-    figures.push(figure("training time", time, "data loading and validation included".to_owned()));
+    figures.push(Figure::training_time(outcome));
     figures
 }
 
@@ -153,7 +149,7 @@ fn sections(
             caption: "Training and validation over the epochs. Where the training loss goes on falling and the \
                 validation loss rises, the model begins to learn its images by heart."
                 .to_owned(),
-            charts: curves(outcome),
+            charts: learning_curves(outcome, &[("Validation accuracy", "accuracy", Unit::Percent)]),
         },
         Section::ConfusionMatrix {
             title: "Confusion matrix".to_owned(),
@@ -186,84 +182,6 @@ fn sections(
             toml: plan.options.to_toml(),
         },
     ]
-}
-
-/// Loss, validation accuracy and learning rate over the epochs.
-fn curves(outcome: &Outcome) -> Vec<Chart> {
-    let mut train_loss = Vec::new();
-    let mut learning_rates = Vec::new();
-    let mut measured: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
-    for row in &outcome.rows {
-        match row {
-            Row::Train { epoch, loss, learning_rate, .. } => {
-                train_loss.push((*epoch, f64::from(*loss)));
-                learning_rates.push((*epoch, *learning_rate));
-            }
-            Row::Evaluation { epoch, metrics, .. } => {
-                for (name, value) in metrics {
-                    measured.entry(name).or_default().push((*epoch, *value));
-                }
-            }
-            Row::Flow { .. } => {}
-        }
-    }
-    let series = |name: &str, role, points| Series { name: name.to_owned(), role, points };
-    let chart = |title: &str, unit, y_scale, series: Vec<Series>| Chart {
-        title: title.to_owned(),
-        x_label: "epoch".to_owned(),
-        unit,
-        y_scale,
-        series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
-        mark: None,
-    };
-    let best = outcome.best.map(|best| Mark {
-        x: best.step as f64 / outcome.clock.steps_per_epoch as f64,
-        label: "best".to_owned(),
-    });
-    let losses = vec![
-        series("training", Role::Train, train_loss),
-        series("validation", Role::Validation, measured.remove("loss").unwrap_or_default()),
-    ];
-    let accuracy =
-        vec![series("validation", Role::Validation, measured.remove("accuracy").unwrap_or_default())];
-    let rates = vec![series("learning rate", Role::Other, learning_rates)];
-    let charts = [
-        chart("Loss", Unit::Plain, YScale::Auto, losses),
-        Chart { mark: best, ..chart("Validation accuracy", Unit::Percent, YScale::Linear, accuracy) },
-        chart("Learning rate", Unit::Plain, YScale::Linear, rates),
-    ];
-    charts.into_iter().filter(|chart| !chart.series.is_empty()).collect()
-}
-
-/// The measurements of all steps; a layer that was missing in one has no gradient there.
-fn gradient_flow(outcome: &Outcome) -> GradientFlow {
-    let moments: Vec<_> = outcome
-        .rows
-        .iter()
-        .filter_map(|row| match row {
-            Row::Flow { step, layers } => Some((*step, layers)),
-            Row::Train { .. } | Row::Evaluation { .. } => None,
-        })
-        .collect();
-    let mut names: Vec<String> = Vec::new();
-    let mut known = BTreeSet::new();
-    for layer in moments.iter().flat_map(|(_, layers)| layers.iter()) {
-        if known.insert(layer.name.as_str()) {
-            names.push(layer.name.clone());
-        }
-    }
-    let column = |read: fn(&libellus_optim::LayerFlow) -> f32| -> Vec<Vec<f32>> {
-        let of = |layers: &[libellus_optim::LayerFlow], name: &String| {
-            layers.iter().find(|layer| &layer.name == name).map_or(f32::NAN, read)
-        };
-        moments.iter().map(|(_, layers)| names.iter().map(|name| of(layers, name)).collect()).collect()
-    };
-    GradientFlow {
-        steps: moments.iter().map(|(step, _)| *step).collect(),
-        gradient_norms: column(|layer| layer.gradient_norm),
-        update_ratios: column(|layer| layer.update_ratio),
-        layers: names,
-    }
 }
 
 fn mistake_items(plan: &Plan, mistakes: &Mistakes) -> Result<Vec<GalleryItem>, ClassifyError> {

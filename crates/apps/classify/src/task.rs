@@ -85,6 +85,7 @@ impl Task for ClassifyTask {
         };
         Ok(Evaluation {
             metrics: BTreeMap::from([("accuracy".to_owned(), accuracy), ("loss".to_owned(), loss)]),
+            sample: None,
         })
     }
 

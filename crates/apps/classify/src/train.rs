@@ -15,7 +15,8 @@ use libellus_optim::{
     SgdConfig,
 };
 use libellus_train::{
-    Clock, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer, RunDir, fit,
+    Clock, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer, OptionsError, Place,
+    RunDir, fit, refuse_other_options,
 };
 use libellus_weights::{Checkpoint, Layout, LoadOptions, WeightsError, load, parameter_ids};
 
@@ -169,15 +170,6 @@ fn suggested_model(side: usize, grey: bool) -> &'static str {
     }
 }
 
-/// Where a run takes place.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// In a new folder, or in the first free one of its name.
-    New(Option<PathBuf>),
-    /// In the folder of a run that was stopped.
-    Resume(PathBuf),
-}
-
 /// Trains a classifier and writes its report; `command` is what the report says the run was started with.
 ///
 /// # Errors
@@ -195,7 +187,8 @@ pub fn train(
         // Only what can't change the result may be chosen anew.
         Place::Resume(folder) => {
             let saved = TrainOptions::from_toml(&RunDir::read_config(folder)?, &folder.join("config.toml"))?;
-            refuse_other_options(options, &saved)?;
+            let free = TrainOptions { device: None, threads: None, workers: None, ..options.clone() };
+            refuse_other_options(&free, &saved)?;
             TrainOptions {
                 device: options.device.or(saved.device),
                 threads: options.threads.or(saved.threads),
@@ -505,27 +498,6 @@ fn optimizer_config(name: OptimizerName, options: &TrainOptions) -> Result<Optim
     })
 }
 
-/// A run goes on as it began: other choices would make another result.
-fn refuse_other_options(options: &TrainOptions, saved: &TrainOptions) -> Result<(), ClassifyError> {
-    let free = TrainOptions { device: None, threads: None, workers: None, ..options.clone() };
-    if free.or(saved) == *saved {
-        return Ok(());
-    }
-    let table = |options: &TrainOptions| options.to_toml().parse::<toml::Table>().unwrap_or_default();
-    let (wanted, was) = (table(&free), table(saved));
-    let (key, value) = wanted.iter().find(|(key, value)| was.get(*key) != Some(value)).expect("they differ");
-    Err(ClassifyError::Option {
-        option: "resume",
-        value: format!("with {key} = {value}"),
-        reason: match was.get(key) {
-            Some(before) => {
-                format!("the run was begun with {key} = {before}; begin another one with --config and --out")
-            }
-            None => format!("the run was begun without {key}; begin another one with --config and --out"),
-        },
-    })
-}
-
 fn fraction(name: &'static str, value: f64) -> Result<f64, ClassifyError> {
     if (0.0..1.0).contains(&value) {
         Ok(value)
@@ -535,5 +507,5 @@ fn fraction(name: &'static str, value: f64) -> Result<f64, ClassifyError> {
 }
 
 fn option(option: &'static str, value: impl ToString, reason: &str) -> ClassifyError {
-    ClassifyError::Option { option, value: value.to_string(), reason: reason.to_owned() }
+    OptionsError::option(option, value, reason).into()
 }

@@ -169,13 +169,12 @@ impl WithSimd for Multiply<'_, '_> {
                     }
                 }
                 Numbers::Pairs(dot, words) => {
+                    let mut products = dot.begin(sums.len());
                     for (slice, words) in words.strip(strip).chunks(SLICE).enumerate() {
                         let mut sums = &mut *sums;
                         for pack in packs {
                             let (here, after) = sums.split_at_mut(pack.vectors());
-                            for (first, count) in pieces(here.len(), TILE) {
-                                dot.add(pack.pairs(slice, first), words, &mut here[first..first + count]);
-                            }
+                            products.add(pack.pairs(slice), words, here);
                             sums = after;
                         }
                     }

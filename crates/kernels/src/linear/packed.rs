@@ -43,13 +43,13 @@ impl Packed {
         product(left, strip, if slice == 0 { Start::Zero } else { Start::Tile }, sums);
     }
 
-    /// For a slice of a strip, the vectors from `first` on.
-    pub(super) fn pairs(&self, slice: usize, first: usize) -> Pairs<'_> {
+    /// For a slice of a strip, all vectors.
+    pub(super) fn pairs(&self, slice: usize) -> Pairs<'_> {
         let Lines::Pairs(words) = &self.numbers else { unreachable!("strips say how vectors are packed") };
-        Pairs { words: &words[self.at(slice, first)..], block: self.vectors }
+        Pairs { words: &words[self.at(slice, 0)..], block: self.vectors }
     }
 
-    /// The same in 8 bits.
+    /// The same in 8 bits, from `first` on.
     pub(super) fn quads(&self, slice: usize, first: usize) -> Quads<'_> {
         let Lines::Quads { words, scales, offsets } = &self.numbers else {
             unreachable!("strips say how vectors are packed")

@@ -58,6 +58,16 @@ impl BertInput {
 }
 
 impl Bert {
+    /// Number of tokens in the vocabulary.
+    pub fn vocab_size(&self) -> usize {
+        self.token_embed.weight.lazy_shape()[0]
+    }
+
+    /// The most tokens that the model can read.
+    pub fn context(&self) -> usize {
+        self.pos_embed.weight.lazy_shape()[0]
+    }
+
     /// The tokens in their context, and what the pooler makes of the first.
     ///
     /// # Shapes
@@ -98,7 +108,7 @@ impl Bert {
     fn embed(&self, tokens: Tensor<2, Int>, token_types: Option<Tensor<2, Int>>) -> Tensor<3> {
         let [batch, length] = tokens.dims();
         let device = tokens.device();
-        let [context, _] = self.pos_embed.weight.lazy_shape().dims();
+        let context = self.context();
         assert!(length <= context, "{length} tokens, but only {context} positions");
         let positions = Tensor::<1, Int>::arange(0..length as i64, &device).unsqueeze();
         let token_types = token_types.unwrap_or_else(|| Tensor::zeros([batch, length], &device));

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Bool, Int, Tensor};
 use libellus_layers::{
-    AttentionOptions, Causal, Dropout, Embedding, KvCache, LayerNorm, Span, attention, merge_heads,
+    AttentionOptions, Causal, Dropout, Embedding, KvCache, LayerNorm, Linear, Span, attention, merge_heads,
     packed_attention, split_packed, trace,
 };
 
@@ -52,6 +52,22 @@ impl Gpt2 {
             x = trace::tap(format_args!("h.{index}"), x);
         }
         trace::tap("ln_f", self.ln_f.forward(x))
+    }
+}
+
+impl Gpt2 {
+    /// The linear layers of the blocks, under the names of `transformers`.
+    pub fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        let blocks = self.h.iter_mut().enumerate().flat_map(|(index, block)| {
+            [
+                ("attn.c_attn", &mut block.attn.c_attn),
+                ("attn.c_proj", &mut block.attn.c_proj),
+                ("mlp.c_fc", &mut block.mlp.c_fc),
+                ("mlp.c_proj", &mut block.mlp.c_proj),
+            ]
+            .map(|(name, linear)| (format!("transformer.h.{index}.{name}"), linear))
+        });
+        blocks.collect()
     }
 }
 

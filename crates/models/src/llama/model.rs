@@ -62,6 +62,25 @@ impl Llama {
     }
 }
 
+impl Llama {
+    /// The linear layers of the blocks, under the names of `transformers`.
+    pub fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        let blocks = self.layers.iter_mut().enumerate().flat_map(|(index, block)| {
+            [
+                ("self_attn.q_proj", &mut block.self_attn.q_proj),
+                ("self_attn.k_proj", &mut block.self_attn.k_proj),
+                ("self_attn.v_proj", &mut block.self_attn.v_proj),
+                ("self_attn.o_proj", &mut block.self_attn.o_proj),
+                ("mlp.gate_proj", &mut block.mlp.gate_proj),
+                ("mlp.up_proj", &mut block.mlp.up_proj),
+                ("mlp.down_proj", &mut block.mlp.down_proj),
+            ]
+            .map(|(name, linear)| (format!("model.layers.{index}.{name}"), linear))
+        });
+        blocks.collect()
+    }
+}
+
 impl CausalLm for Llama {
     fn vocab_size(&self) -> usize {
         self.embed_tokens.weight.lazy_shape()[0]

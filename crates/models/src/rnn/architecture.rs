@@ -1,9 +1,9 @@
 //! Recurrent networks among the other architectures.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use libellus_weights::Layout;
 
-use super::{PYTORCH, RecurrentCell, Rnn, RnnConfig, RnnOutput, RnnState};
+use super::{PYTORCH, RecurrentCell, Rnn, RnnConfig, RnnFeatures, RnnOutput, RnnState};
 use crate::{Architecture, InputError, Preset, PresetModel, Tensors, device_of};
 
 impl Architecture for RnnConfig {
@@ -44,28 +44,47 @@ impl Architecture for RnnConfig {
         inputs.length_within("sequence", 1, 1, usize::MAX)?;
         inputs.length("sequence", 2, self.d_input)?;
 
-        let shape = [self.n_layers * self.directions(), sequence.dims()[0], self.d_hidden];
-        let hidden = inputs.optional_float::<3>("hidden", &device)?;
-        let cell = inputs.optional_float::<3>("cell", &device)?;
+        let state = self.read_state(inputs, sequence.dims()[0], &device)?;
+        let RnnOutput { output, state, logits } = model.forward(sequence, state);
+        let outputs = RnnFeatures { output, state }.into_tensors();
+        Ok(match logits {
+            Some(logits) => outputs.with("logits", logits),
+            None => outputs,
+        })
+    }
+}
+
+impl RnnConfig {
+    /// The state in `hidden` and `cell`, if one of them is there.
+    pub(crate) fn read_state(
+        &self,
+        inputs: &Tensors,
+        batch: usize,
+        device: &Device,
+    ) -> Result<Option<RnnState>, InputError> {
+        let shape = [self.n_layers * self.directions(), batch, self.d_hidden];
+        let hidden = inputs.optional_float::<3>("hidden", device)?;
+        let cell = inputs.optional_float::<3>("cell", device)?;
         for (dim, length) in shape.into_iter().enumerate() {
             inputs.length("hidden", dim, length)?;
             inputs.length("cell", dim, length)?;
         }
-        let state = match (hidden, cell) {
+        Ok(match (hidden, cell) {
             (None, None) => None,
             (hidden, cell) => {
-                Some(RnnState { hidden: hidden.unwrap_or_else(|| Tensor::zeros(shape, &device)), cell })
+                Some(RnnState { hidden: hidden.unwrap_or_else(|| Tensor::zeros(shape, device)), cell })
             }
-        };
+        })
+    }
+}
 
-        let RnnOutput { output, state, logits } = model.forward(sequence, state);
-        let mut outputs = Tensors::new().with("output", output).with("hidden", state.hidden);
-        if let Some(cell) = state.cell {
-            outputs = outputs.with("cell", cell);
+impl RnnFeatures {
+    /// `output`, `hidden` and, of an LSTM, `cell`.
+    pub(crate) fn into_tensors(self) -> Tensors {
+        let outputs = Tensors::new().with("output", self.output).with("hidden", self.state.hidden);
+        match self.state.cell {
+            Some(cell) => outputs.with("cell", cell),
+            None => outputs,
         }
-        if let Some(logits) = logits {
-            outputs = outputs.with("logits", logits);
-        }
-        Ok(outputs)
     }
 }

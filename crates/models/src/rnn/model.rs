@@ -1,7 +1,7 @@
 //! The module.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use libellus_layers::{self as layers, Linear, LstmState, trace};
 
 /// Layers of recurrent cells, and a linear layer at each step if the configuration has outputs.
@@ -62,6 +62,21 @@ pub struct RnnFeatures {
     pub output: Tensor<3>,
     /// The state after the last step (in the reverse direction: after the first).
     pub state: RnnState,
+}
+
+impl RnnState {
+    /// The state whose sequence `i` is sequence `rows[i]` of this one, for each of `rows`.
+    ///
+    /// # Panics
+    /// On flex, if a row isn't less than `B`.
+    pub fn select(self, rows: &[usize]) -> Self {
+        let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let indices = Tensor::<1, Int>::from_data(indices.as_slice(), &self.hidden.device());
+        Self {
+            hidden: self.hidden.select(1, indices.clone()),
+            cell: self.cell.map(|cell| cell.select(1, indices)),
+        }
+    }
 }
 
 impl Rnn {

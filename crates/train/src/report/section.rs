@@ -56,6 +56,15 @@ pub enum Section {
         /// The picture as a PNG file.
         png: Vec<u8>,
     },
+    /// Texts that a model made, each under a line that says when or from what.
+    Texts {
+        /// The heading.
+        title: String,
+        /// What one sees, in one sentence.
+        caption: String,
+        /// The lines and the texts.
+        texts: Vec<(String, String)>,
+    },
     /// Rows and columns.
     Table {
         /// The heading.
@@ -85,6 +94,7 @@ impl Section {
             | Self::Gallery { title, .. }
             | Self::Flow { title, .. }
             | Self::Picture { title, .. }
+            | Self::Texts { title, .. }
             | Self::Table { title, .. }
             | Self::Config { title, .. } => title,
         }
@@ -100,6 +110,12 @@ impl Section {
             Self::Flow { flow, .. } => (flow.reading(), flow.markup()),
             Self::Picture { title, caption, png } => {
                 (caption.clone(), html! { img.picture src=(gallery::data_url(png)) alt=(title); })
+            }
+            Self::Texts { caption, texts, .. } => {
+                let body = html! {
+                    @for (line, text) in texts { figure { figcaption { (line) } pre.config { (text) } } }
+                };
+                (caption.clone(), body)
             }
             Self::Table { caption, table, .. } => (caption.clone(), table.markup()),
             Self::Config { caption, toml, .. } => {

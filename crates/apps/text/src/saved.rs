@@ -1,0 +1,206 @@
+//! The saved model: weights that say what they are, and bring their tokenizer.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use libellus_data::Tokenizer;
+use libellus_inspect::{Design, Loaded};
+use libellus_models::{LanguageModel, LanguageModelConfig, Model, Precision, PrepareInference, Prepared};
+use libellus_train::RunDir;
+use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TextError;
+use crate::lora::{load_adapter, merge_lora};
+
+/// The key of the description among the metadata of a weights file.
+const KEY: &str = "libellus";
+/// The key of the tokenizer, as the text of a `tokenizer.json`.
+const TOKENIZER: &str = "tokenizer";
+/// What [`Description::task`] says of a language model.
+pub(crate) const TASK: &str = "text";
+
+/// All that using a language model takes beside its weights and its tokenizer; it travels in the same file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Always `text`.
+    pub task: String,
+    /// Version of Libellus that wrote it.
+    pub version: String,
+    /// The architecture, with all its sizes.
+    pub config: LanguageModelConfig,
+    /// The text it was trained on.
+    pub corpus: String,
+    /// Characters of a token, on average over that text.
+    pub characters_per_token: f64,
+}
+
+impl Description {
+    /// A loss in nats per token, in bits per character.
+    pub fn bits_per_character(&self, loss: f64) -> f64 {
+        loss / std::f64::consts::LN_2 / self.characters_per_token
+    }
+
+    /// Writes `model` with this description and its tokenizer, in one atomic step.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn save(&self, model: &LanguageModel, tokenizer: &Tokenizer, path: &Path) -> Result<(), TextError> {
+        let description = serde_json::to_string(self)
+            .expect("a description is strings and numbers, with strings for its keys");
+        let metadata =
+            BTreeMap::from([(KEY.to_owned(), description), (TOKENIZER.to_owned(), tokenizer.to_json())]);
+        Ok(save(model, path, &Layout::NATIVE, &metadata)?)
+    }
+
+    /// Reads the description of a weights file; `None` when it has none, as a file from elsewhere.
+    ///
+    /// # Errors
+    /// When there is one that can't be understood.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Option<Self>, TextError> {
+        let Some(text) = checkpoint.metadata().get(KEY) else { return Ok(None) };
+        let bad = |reason: String| TextError::BadDescription { path: checkpoint.path().into(), reason };
+        let description: Self = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+        if description.task != TASK {
+            return Err(bad(format!("it is made for `{}`, not for `{TASK}`", description.task)));
+        }
+        Ok(Some(description))
+    }
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A run directory, or a weights file that `text train` wrote.
+    Run(PathBuf),
+    /// A public checkpoint.
+    Public {
+        /// The weights, or a folder with them.
+        weights: PathBuf,
+        /// A configuration file, or the name of a preset. Without it, the `config.json` beside the weights.
+        config: Option<String>,
+        /// The tokenizer. Without it, the one beside the weights.
+        tokenizer: Option<PathBuf>,
+    },
+}
+
+/// A trained language model, ready for use.
+#[derive(Debug)]
+pub struct Trained {
+    /// The model, prepared for inference.
+    pub model: Prepared<LanguageModel>,
+    /// What it reads and writes with.
+    pub tokenizer: Tokenizer,
+    /// What it is, if this project trained it.
+    pub description: Option<Description>,
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// Where it computes.
+    pub device: Device,
+}
+
+impl Trained {
+    /// Reads a model, with the changes of an adapter in its weights if one is named. Its linear layers and embeddings keep their
+    /// weights in `precision`.
+    ///
+    /// # Errors
+    /// When there is none, a part of it is missing or damaged, it is no language model, or the adapter is for another one.
+    pub fn open(
+        origin: &Origin,
+        adapter: Option<&Path>,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self, TextError> {
+        let (model, tokenizer, description, path) = match origin {
+            Origin::Run(run_or_file) => {
+                let path =
+                    if run_or_file.is_dir() { RunDir::model_in(run_or_file) } else { run_or_file.clone() };
+                let checkpoint = Checkpoint::open(&path)?;
+                let incomplete =
+                    |reason: &str| TextError::Incomplete { path: path.clone(), reason: reason.to_owned() };
+                let description = Description::of(&checkpoint)?.ok_or_else(|| {
+                    incomplete("it does not say what it is; for a checkpoint from elsewhere, use --weights")
+                })?;
+                let tokenizer = checkpoint
+                    .metadata()
+                    .get(TOKENIZER)
+                    .ok_or_else(|| incomplete("the tokenizer is missing in it"))
+                    .and_then(|json| Ok(Tokenizer::from_json(json)?))?;
+                let model = description.config.init(device)?;
+                let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
+                (model, tokenizer, Some(description), path)
+            }
+            Origin::Public { weights, config, tokenizer } => {
+                let (model, path) = public_model(weights, config.as_deref(), device)?;
+                let model = match model {
+                    Model::Gpt2(model) => LanguageModel::Gpt2(model),
+                    Model::Llama(model) => LanguageModel::Llama(model),
+                    Model::RnnLm(model) => LanguageModel::RnnLm(model),
+                    _ => {
+                        let reason =
+                            "the model doesn't continue texts: GPT-2, Llama and recurrent language models do";
+                        return Err(TextError::Incomplete { path, reason: reason.to_owned() });
+                    }
+                };
+                let tokenizer = Tokenizer::open(tokenizer.as_deref().unwrap_or_else(|| folder_of(weights)))?;
+                (model, tokenizer, None, path)
+            }
+        };
+        // A checkpoint may have rows for more tokens than its tokenizer, to round them up.
+        if tokenizer.vocab_size() > model.vocab_size() {
+            return Err(TextError::OtherVocabulary {
+                path,
+                tokenizer: tokenizer.vocab_size(),
+                model: model.vocab_size(),
+            });
+        }
+        let model = match adapter {
+            Some(folder) => merge_lora(load_adapter(model, folder, device)?.0),
+            None => model,
+        };
+        let model = model.prepare_inference_in(precision);
+        Ok(Self { model, tokenizer, description, path, device: device.clone() })
+    }
+
+    /// The tokens of a prompt; of an empty one, the token that texts end with, if there is one.
+    ///
+    /// # Errors
+    /// When there are none, or the tokenizer doesn't know a character.
+    pub fn prompt_tokens(&self, prompt: &str) -> Result<Vec<u32>, TextError> {
+        prompt_tokens(&self.tokenizer, prompt)
+    }
+}
+
+/// See [`Trained::prompt_tokens`].
+pub(crate) fn prompt_tokens(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, TextError> {
+    let mut tokens = tokenizer.encode(prompt)?;
+    if tokens.is_empty() {
+        tokens.extend(tokenizer.end_of_text());
+    }
+    if tokens.is_empty() { Err(TextError::EmptyPrompt) } else { Ok(tokens) }
+}
+
+/// The model of a public checkpoint, and the file it was read from.
+pub(crate) fn public_model(
+    weights: &Path,
+    config: Option<&str>,
+    device: &Device,
+) -> Result<(Model, PathBuf), TextError> {
+    let beside = folder_of(weights).join("config.json");
+    let design = match config {
+        Some(name) if !Path::new(name).is_file() => Some(Design::preset(name)?),
+        Some(file) => Some(Design::from_file(Path::new(file))?),
+        None if beside.is_file() => Some(Design::from_file(&beside)?),
+        None => None,
+    };
+    let checkpoint = Checkpoint::open(weights)?;
+    let loaded = Loaded::open(design, &checkpoint, None, &LoadOptions::default(), device)?;
+    Ok((loaded.model, checkpoint.path().to_path_buf()))
+}
+
+/// Where the other files of a public checkpoint are.
+pub(crate) fn folder_of(weights: &Path) -> &Path {
+    let parent = weights.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if weights.is_dir() { weights } else { parent.unwrap_or(Path::new(".")) }
+}

@@ -1,0 +1,342 @@
+//! `libellus text`.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+use libellus::backend::{DeviceName, set_threads};
+use libellus::burn::tensor::{Tensor, TensorData};
+use libellus::data::Corpus;
+use libellus::inspect::write_tensors;
+use libellus::models::Tensors;
+use libellus::text::sampling::{BeamSearch, Sampling};
+use libellus::text::{
+    Cuts, Embedder, Embeddings, Ending, Generation, Origin, TextError, TrainOptions, Trained, generate,
+    perplexity, score, train,
+};
+use libellus::train::{Interrupt, Place};
+use serde_json::json;
+
+use crate::args::{Common, Embed, Encoder, Generate, Score, Search, Text, TextEval, TextModel, TextTrain};
+use crate::output::{Align, Failure, INTERRUPTED, Table, print, print_json, thousands};
+use crate::run::{command_line, observer};
+
+pub(crate) fn run(command: &Text, common: &Common) -> Result<ExitCode, Failure> {
+    match command {
+        Text::Train(command) => run_train(command, common),
+        Text::Generate(command) => run_generate(command, common),
+        Text::Eval(command) => run_eval(command, common),
+        Text::Score(command) => run_score(command, common),
+        Text::Embed(command) => run_embed(command, common),
+        Text::Search(command) => run_search(command, common),
+    }
+}
+
+fn run_train(command: &TextTrain, common: &Common) -> Result<ExitCode, Failure> {
+    let file = match &command.config {
+        Some(path) => TrainOptions::from_file(path)?,
+        None => TrainOptions::default(),
+    };
+    let options = command.options.or(&file);
+    let place = match &command.resume {
+        Some(folder) => Place::Resume(folder.clone()),
+        None => Place::New(command.out.clone()),
+    };
+    let interrupt = Interrupt::on_ctrl_c();
+    let mut observer = observer(common, command.tui, &interrupt)?;
+    let bar = progress_bar(common, "tokenise");
+    let outcome =
+        train(&options, &place, &command_line(), &interrupt, observer.as_mut(), &mut |done, all| {
+            bar.set_length(all);
+            bar.set_position(done);
+            if done >= all {
+                bar.finish_and_clear();
+            }
+        })?;
+    drop(observer);
+
+    let folder = outcome.run.display();
+    let Some(finished) = outcome.finished else {
+        eprintln!("stopped; a checkpoint is saved. Go on with: libellus text train --resume {folder}");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    if common.json {
+        print_json(&finished.summary)?;
+    } else {
+        let metrics: Vec<String> = [
+            ("loss", "validation loss"),
+            ("perplexity", "perplexity"),
+            ("bits_per_character", "bits per character"),
+        ]
+        .into_iter()
+        .filter_map(|(name, label)| Some(format!("{label} {:.4}", finished.summary.metrics.get(name)?)))
+        .collect();
+        print(&format!(
+            "{}\n\n{}\n\nreport: {folder}/report.html\nuse it: libellus text generate --run {folder}\n",
+            metrics.join("   "),
+            finished.sample.trim_matches('\n'),
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_generate(command: &Generate, common: &Common) -> Result<ExitCode, Failure> {
+    let options = Generation {
+        max_tokens: command.max_tokens,
+        sampling: Sampling {
+            temperature: command.temperature.unwrap_or(if command.beams.is_some() { 0.0 } else { 0.8 }),
+            top_k: command.top_k,
+            top_p: command.top_p,
+            min_p: command.min_p,
+            typical_p: command.typical_p,
+            repetition_penalty: command.repetition_penalty,
+            presence_penalty: command.presence_penalty,
+            frequency_penalty: command.frequency_penalty,
+            ..Sampling::default()
+        },
+        beams: command.beams.map(|num_beams| BeamSearch {
+            num_beams,
+            length_penalty: command.length_penalty,
+            ..BeamSearch::default()
+        }),
+        n: command.n,
+        stop: command.stop.clone(),
+        seed: command.seed,
+        slide: command.slide,
+    };
+    // What is wrong with them shows before a large model is read.
+    options.validate()?;
+    let prompt = match (&command.prompt, &command.prompt_file) {
+        (Some(prompt), _) => prompt.clone(),
+        (None, Some(path)) => read_text(path)?,
+        (None, None) => "\n".to_owned(),
+    };
+    let trained = open(&command.model)?;
+    let prompt_tokens = trained.prompt_tokens(&prompt)?.len();
+
+    let streams = command.n == 1 && !common.json;
+    if streams {
+        print(&prompt)?;
+    }
+    let started = Instant::now();
+    let mut first = None;
+    let mut failure = Ok(());
+    let texts =
+        generate(&trained.model, &trained.tokenizer, &prompt, &options, &trained.device, &mut |_, piece| {
+            first.get_or_insert_with(|| started.elapsed());
+            if streams && failure.is_ok() {
+                failure = print(piece).and_then(|()| std::io::stdout().flush().map_err(Failure::Output));
+            }
+        })?;
+    failure?;
+    let elapsed = started.elapsed();
+    if common.json {
+        print_json(&json!({
+            "prompt": prompt,
+            "prompt_tokens": prompt_tokens,
+            "texts": texts,
+            "first_text_s": first.map(|first| first.as_secs_f64()),
+            "duration_s": elapsed.as_secs_f64(),
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if streams {
+        print("\n")?;
+    } else {
+        for (index, generated) in texts.iter().enumerate() {
+            print(&format!("--- {} ---\n{prompt}{}\n", index + 1, generated.text))?;
+        }
+    }
+    if !common.quiet {
+        let tokens: usize = texts.iter().map(|generated| generated.tokens.len()).sum();
+        eprintln!("{}", speed(prompt_tokens, tokens, first.unwrap_or(elapsed), elapsed));
+        if texts.iter().any(|generated| generated.ending == Ending::Context) {
+            eprintln!("the model's context is full; --slide goes on with the last half of it");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `prompt of 256 tokens, first text after 0.31 s, 128 tokens in all, 45.2 a second`
+fn speed(prompt: usize, tokens: usize, first: Duration, elapsed: Duration) -> String {
+    let rate = tokens.saturating_sub(1) as f64 / (elapsed - first).as_secs_f64().max(1e-9);
+    format!(
+        "prompt of {prompt} tokens, first text after {:.2} s, {tokens} tokens in all, {rate:.1} a second",
+        first.as_secs_f64()
+    )
+}
+
+fn run_eval(command: &TextEval, common: &Common) -> Result<ExitCode, Failure> {
+    let corpus = Corpus::open(&command.corpus, command.column.as_deref()).map_err(TextError::from)?;
+    let trained = open(&command.model)?;
+    let cuts = Cuts { context: command.context, stride: command.stride, batch_size: command.batch_size };
+    let bar = progress_bar(common, "read");
+    let report = perplexity(&trained, &corpus, &cuts, &mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    if common.json {
+        print_json(&report)?;
+    } else {
+        print(&format!(
+            "perplexity {:.4}   loss {:.4}   bits per character {:.4}   ({} tokens, {} characters)\n",
+            report.perplexity,
+            report.loss,
+            report.bits_per_character,
+            thousands(report.tokens),
+            thousands(report.characters),
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_score(command: &Score, common: &Common) -> Result<ExitCode, Failure> {
+    let trained = open(&command.model)?;
+    let mut scores = score(&trained, &command.prompt, &command.continuations)?;
+    scores.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
+    if common.json {
+        print_json(&scores)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new([
+        ("log-probability", Align::Right),
+        ("per token", Align::Right),
+        ("tokens", Align::Right),
+        ("continuation", Align::Left),
+    ]);
+    for score in scores {
+        table.row([
+            format!("{:.4}", score.log_probability),
+            format!("{:.4}", score.per_token),
+            score.tokens.to_string(),
+            format!("{:?}", score.text),
+        ]);
+    }
+    print(&table.render())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_embed(command: &Embed, common: &Common) -> Result<ExitCode, Failure> {
+    let lines = command.input.as_deref().map(read_text).transpose()?;
+    let texts: Vec<&str> = match &lines {
+        Some(text) => text.lines().collect(),
+        None => command.texts.iter().map(String::as_str).collect(),
+    };
+    let embedder = open_encoder(&command.model)?;
+    let started = Instant::now();
+    let embeddings = embed(&embedder, &texts, &command.model, common)?;
+    let elapsed = started.elapsed().as_secs_f64();
+    if let Some(path) = &command.output {
+        let device = DeviceName::default().open()?;
+        let shape = [texts.len(), embeddings.width];
+        let tensor = Tensor::<2>::from_data(TensorData::new(embeddings.values.clone(), shape), &device);
+        write_tensors(path, &Tensors::new().with("embeddings", tensor))?;
+    }
+    if common.json {
+        let rows: Vec<_> = texts
+            .iter()
+            .zip(embeddings.rows())
+            .map(|(text, embedding)| json!({ "text": text, "embedding": embedding }))
+            .collect();
+        print_json(&rows)?;
+    } else if let Some(path) = &command.output {
+        print(&format!(
+            "{} texts as vectors of {} numbers in {} ({:.0} texts a second)\n",
+            thousands(texts.len()),
+            embeddings.width,
+            path.display(),
+            texts.len() as f64 / elapsed.max(1e-9),
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_search(command: &Search, common: &Common) -> Result<ExitCode, Failure> {
+    let text = read_text(&command.input)?;
+    let lines: Vec<(usize, &str)> =
+        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
+    let texts: Vec<&str> = lines.iter().map(|(_, line)| *line).collect();
+    let embedder = open_encoder(&command.model)?;
+    let query = embedder.embed(&[&command.query], 1, &mut |_| {})?;
+    let found = embed(&embedder, &texts, &command.model, common)?.nearest(&query.values, command.top);
+    if common.json {
+        let rows: Vec<_> = found
+            .iter()
+            .map(|neighbour| {
+                let (line, text) = lines[neighbour.index];
+                json!({ "line": line + 1, "similarity": neighbour.similarity, "text": text })
+            })
+            .collect();
+        return print_json(&rows).map(|()| ExitCode::SUCCESS);
+    }
+    let mut table = Table::new([("similarity", Align::Right), ("line", Align::Right), ("text", Align::Left)]);
+    for neighbour in found {
+        let (line, text) = lines[neighbour.index];
+        table.row([format!("{:.4}", neighbour.similarity), thousands(line + 1), text.to_owned()]);
+    }
+    print(&table.render())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn embed(
+    embedder: &Embedder,
+    texts: &[&str],
+    model: &Encoder,
+    common: &Common,
+) -> Result<Embeddings, Failure> {
+    let bar = progress_bar(common, "embed");
+    bar.set_length(texts.len() as u64);
+    let embeddings = embedder.embed(texts, model.batch_size, &mut |done| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    Ok(embeddings)
+}
+
+fn open_encoder(model: &Encoder) -> Result<Embedder, Failure> {
+    set_threads(model.threads);
+    let device = model.device.unwrap_or_default().open()?;
+    let (config, tokenizer) = (model.config.as_deref(), model.tokenizer.as_deref());
+    Ok(Embedder::open(&model.weights, config, tokenizer, &device, model.precision.into())?)
+}
+
+fn open(model: &TextModel) -> Result<Trained, Failure> {
+    set_threads(model.threads);
+    let device = model.device.unwrap_or_default().open()?;
+    let origin = match (&model.run, &model.weights) {
+        (Some(run), _) => Origin::Run(run.clone()),
+        (None, weights) => Origin::Public {
+            weights: weights.clone().unwrap_or_default(),
+            config: model.config.clone(),
+            tokenizer: model.tokenizer.clone(),
+        },
+    };
+    Ok(Trained::open(&origin, model.adapter.as_deref(), &device, model.precision.into())?)
+}
+
+/// The text of a file, or of standard input for `-`.
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let (name, bytes) = if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
+        (PathBuf::from("standard input"), read)
+    } else {
+        (path.to_path_buf(), std::fs::read(path))
+    };
+    let bytes = bytes.map_err(|error| Failure::Input(format!("cannot read {}: {error}", name.display())))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        Failure::Input(format!("{} is no UTF-8 text: byte {place} is wrong", name.display()))
+    })
+}
+
+fn progress_bar(common: &Common, what: &'static str) -> ProgressBar {
+    use std::io::IsTerminal;
+    if common.quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = indicatif::ProgressStyle::with_template("{msg} {bar:24.cyan/dim} {percent:>3}%, {eta} left");
+    let style = style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()).progress_chars("━╸─");
+    ProgressBar::new(1).with_style(style).with_message(what)
+}

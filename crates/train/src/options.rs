@@ -1,0 +1,203 @@
+//! What a person chooses for a run, on the command line and in a file.
+//!
+//! An application's options are one flat struct of `Option`s that serde writes as TOML: flags fill it, a file fills it,
+//! [`merge`] lays one over the other, and a run directory keeps the result as `config.toml`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Options that can't be read, or that can't be met.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// A configuration file is wrong.
+    #[error("{} line {line} `{text}`: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The line itself.
+        text: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A configuration file can't be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An option is out of its range, or contradicts another.
+    #[error("--{option}{}{value}: {reason}", if value.is_empty() { "" } else { " " })]
+    Option {
+        /// The option, as on the command line.
+        option: &'static str,
+        /// The value given.
+        value: String,
+        /// What is allowed.
+        reason: String,
+    },
+}
+
+impl OptionsError {
+    /// An option with a value that can't be met.
+    pub fn option(option: &'static str, value: impl ToString, reason: impl Into<String>) -> Self {
+        Self::Option { option, value: value.to_string(), reason: reason.into() }
+    }
+}
+
+/// Reads a configuration file. `command` lists its keys when it gets `--help`.
+///
+/// # Errors
+/// When the file can't be read, is no TOML, or has an unknown key or a value of the wrong kind.
+pub fn read_options<T: DeserializeOwned>(path: &Path, command: &str) -> Result<T, OptionsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| OptionsError::Read { path: path.to_path_buf(), source })?;
+    parse_options(&text, path, command)
+}
+
+/// Reads the text of a configuration file; `path` is for messages.
+///
+/// # Errors
+/// When it is no TOML, or has an unknown key or a value of the wrong kind.
+pub fn parse_options<T: DeserializeOwned>(text: &str, path: &Path, command: &str) -> Result<T, OptionsError> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
+        OptionsError::File {
+            path: path.to_path_buf(),
+            line: line + 1,
+            text: text.lines().nth(line).unwrap_or_default().trim().to_owned(),
+            // The parser lists all known keys behind an unknown one; `--help` does that better.
+            reason: match error.message().split_once(", expected one of") {
+                Some((unknown, _)) => format!("{unknown}; `{command} --help` lists the options"),
+                None => error.message().lines().next().unwrap_or_default().to_owned(),
+            },
+        }
+    })
+}
+
+/// The same choices as text of a configuration file.
+///
+/// # Panics
+/// When they aren't a flat table of numbers, strings and lists.
+pub fn write_options<T: Serialize>(options: &T) -> String {
+    toml::to_string(options).expect("options are a flat table")
+}
+
+/// These choices, and those of `others` where these leave one open. Of two keys that are `alternatives`, one that is given
+/// here displaces the other's value there.
+///
+/// # Panics
+/// When they aren't a flat table of numbers, strings and lists.
+pub fn merge<T: Serialize + DeserializeOwned>(these: &T, others: &T, alternatives: &[[&str; 2]]) -> T {
+    let given = table(these);
+    let displaced = |key: &str| {
+        alternatives.iter().any(|&[one, other]| {
+            key == one && given.contains_key(other) || key == other && given.contains_key(one)
+        })
+    };
+    let mut merged = given.clone();
+    for (key, value) in table(others) {
+        if !displaced(&key) {
+            merged.entry(key).or_insert(value);
+        }
+    }
+    merged.try_into().expect("a union of two sets of options is one")
+}
+
+/// Refuses to go on with a run, which was begun with the options `saved`, in another way: `wanted` are those given now.
+///
+/// # Errors
+/// The first option of `wanted` that has another value than it had.
+///
+/// # Panics
+/// When they aren't a flat table of numbers, strings and lists.
+pub fn refuse_other_options<T: Serialize>(wanted: &T, saved: &T) -> Result<(), OptionsError> {
+    let was = table(saved);
+    match table(wanted).into_iter().find(|(key, value)| was.get(key) != Some(value)) {
+        None => Ok(()),
+        Some((key, value)) => Err(OptionsError::option(
+            "resume",
+            format!("with {key} = {value}"),
+            match was.get(&key) {
+                Some(before) => {
+                    format!(
+                        "the run was begun with {key} = {before}; begin another one with --config and --out"
+                    )
+                }
+                None => format!("the run was begun without {key}; begin another one with --config and --out"),
+            },
+        )),
+    }
+}
+
+fn table<T: Serialize>(options: &T) -> toml::Table {
+    toml::Table::try_from(options).expect("options are a flat table")
+}
+
+/// Where a run takes place.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In a new folder, or in the first free one of its name.
+    New(Option<PathBuf>),
+    /// In the folder of a run that was stopped.
+    Resume(PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Options {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lr: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epochs: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        steps: Option<u64>,
+    }
+
+    #[test]
+    fn what_is_given_displaces_its_alternative() {
+        let these = Options { steps: Some(7), ..Options::default() };
+        let others = Options { lr: Some(0.5), epochs: Some(3), steps: None };
+        let merged = merge(&these, &others, &[["epochs", "steps"]]);
+        assert_eq!(merged, Options { lr: Some(0.5), epochs: None, steps: Some(7) });
+        assert_eq!(merge(&these, &others, &[]), Options { epochs: Some(3), ..merged });
+    }
+
+    #[test]
+    fn a_run_goes_on_as_it_began() {
+        let saved = Options { lr: Some(0.5), steps: Some(7), ..Options::default() };
+        assert!(refuse_other_options(&Options { lr: Some(0.5), ..Options::default() }, &saved).is_ok());
+        let error = |wanted: Options| refuse_other_options(&wanted, &saved).unwrap_err().to_string();
+        assert_eq!(
+            error(Options { lr: Some(0.25), ..Options::default() }),
+            "--resume with lr = 0.25: the run was begun with lr = 0.5; begin another one with --config and --out"
+        );
+        assert_eq!(
+            error(Options { epochs: Some(2), ..Options::default() }),
+            "--resume with epochs = 2: the run was begun without epochs; begin another one with --config and --out"
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error =
+            parse_options::<Options>("lr = 0.1\nrate = 3\n", Path::new("my.toml"), "libellus x train");
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "my.toml line 2 `rate = 3`: unknown field `rate`; `libellus x train --help` lists the options"
+        );
+    }
+}

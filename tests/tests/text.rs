@@ -1,0 +1,111 @@
+//! Language models as a person uses them: train, generate, measure, and what is said when something is wrong.
+
+use libellus_tests::Bench;
+use serde_json::Value;
+
+/// A second of training.
+const QUICK: &str = "text train --quiet --corpus rhyme.txt --context 16 --n-layers 1 --d-model 16 --batch-size 8 \
+    --steps 40 --lr 0.01 --sample 20 --threads 2";
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("stdout is JSON alone")
+}
+
+fn rhyme(bench: &Bench) {
+    bench.write("rhyme.txt", "one two three four five six seven.\n".repeat(40).as_bytes());
+}
+
+#[test]
+fn a_run_is_trained_used_and_measured() {
+    let bench = Bench::new();
+    rhyme(&bench);
+    let printed = bench.succeed(QUICK);
+    assert!(printed.contains("perplexity") && printed.contains("runs/text-rhyme-1/report.html"), "{printed}");
+    let run = bench.path().join("runs/text-rhyme-1");
+    let report = json(&std::fs::read_to_string(run.join("report.json")).unwrap());
+    assert_eq!(report["dataset"]["vocabulary"], 17);
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("What it writes") && page.contains("How it learnt to write"));
+
+    // The whole text is about as easy as its end.
+    let measured = json(&bench.succeed("text eval --run runs/text-rhyme-1 --corpus rhyme.txt --json"));
+    let [whole, end] = [&measured, &report["metrics"]].map(|metrics| metrics["loss"].as_f64().unwrap());
+    assert!((whole - end).abs() < 0.3, "{whole} {end}");
+
+    let generate = "text generate --run runs/text-rhyme-1 --max-tokens 30";
+    let streamed = bench.succeed(&format!("{generate} --prompt one --quiet"));
+    assert!(streamed.starts_with("one") && streamed.chars().count() == 3 + 30 + 1, "{streamed:?}");
+    let said = json(&bench.succeed(&format!("{generate} --prompt one --json")));
+    assert_eq!(said["texts"][0]["text"].as_str().unwrap(), &streamed[3..streamed.len() - 1]);
+    assert_eq!(said["texts"][0]["log_probabilities"].as_array().unwrap().len(), 30);
+    // The same seed gives the same text, another one another.
+    assert_eq!(bench.succeed(&format!("{generate} --prompt one --quiet --seed 0")), streamed);
+    assert_ne!(bench.succeed(&format!("{generate} --prompt one --quiet --seed 1")), streamed);
+    let texts = json(&bench.succeed(&format!("{generate} --prompt one --json -n 3 --stop e")));
+    for text in texts["texts"].as_array().unwrap() {
+        assert!(!text["text"].as_str().unwrap().contains('e'));
+    }
+    bench.write("prompt.txt", b"two");
+    assert!(
+        bench.succeed(&format!("{generate} --prompt-file prompt.txt --beams 3 --quiet")).starts_with("two")
+    );
+
+    let ranked = json(&bench.succeed("text score --run runs/text-rhyme-1 --prompt o --json ne xx"));
+    assert_eq!(ranked[0]["text"], "ne");
+}
+
+#[test]
+fn every_scheme_of_tokens_trains() {
+    let bench = Bench::new();
+    rhyme(&bench);
+    let rows: String = (0..80).map(|row| format!("{{\"said\": \"line {row} — «é🦀»\"}}\n")).collect();
+    bench.write("rows.jsonl", rows.as_bytes());
+    for (index, tokens) in ["word", "bpe:300", "runs/0/tokenizer.json"].into_iter().enumerate() {
+        bench.succeed(&format!("{QUICK} --tokenizer {tokens} --context 8 --out runs/{index} --steps 3"));
+        bench.succeed(&format!("text generate --run runs/{index} --prompt one --max-tokens 3"));
+    }
+    let rows = QUICK.replace("rhyme.txt", "rows.jsonl --column said");
+    bench.succeed(&format!("{rows} --tokenizer bpe:300 --steps 3 --out runs/rows"));
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    let bench = Bench::new();
+    rhyme(&bench);
+    bench.succeed(&format!("{QUICK} --steps 3 --out run"));
+    bench.write("empty.txt", b"");
+    bench.write("bad.txt", b"good so far \xff");
+    bench.write("rows.jsonl", b"{\"text\": \"a\"}\n{\"text\": 3}\n");
+    let with = |corpus: &str| QUICK.replace("rhyme.txt", corpus) + " --out new";
+    bench.fail(&with("empty.txt"), 1, &["empty.txt"]);
+    bench.fail(&with("bad.txt"), 1, &["bad.txt", "12"]);
+    bench.fail(&with("rows.jsonl"), 1, &["rows.jsonl", "2", "text"]);
+    bench.fail(&with("rows.jsonl --column title"), 1, &["rows.jsonl", "title"]);
+    bench.fail(&with("absent.txt"), 1, &["absent.txt"]);
+    bench.fail(&format!("{QUICK} --out new --context 2000"), 1, &["--context"]);
+    bench.fail(&format!("{QUICK} --out new --tokenizer syllables"), 2, &["--tokenizer syllables", "char"]);
+    bench.fail(&format!("{QUICK} --out run"), 2, &["run", "--resume"]);
+    bench.fail("text train --resume run --lr 3", 2, &["lr"]);
+    bench.fail("text train --resume absent", 2, &["absent"]);
+
+    let generate = "text generate --run run";
+    bench.fail(&format!("{generate} --prompt-file absent.txt"), 1, &["absent.txt"]);
+    bench.fail(&format!("{generate} --prompt-file bad.txt"), 1, &["bad.txt", "12"]);
+    bench.fail(&format!("{generate} --prompt-file empty.txt"), 2, &["no tokens"]);
+    bench.fail(&format!("{generate} --prompt QQQ"), 1, &["Q"]);
+    bench.fail(&format!("{generate} --prompt-file rhyme.txt"), 2, &["1400 tokens", "16", "--slide"]);
+    bench.fail(&format!("{generate} --temperature 0 --top-k 3"), 2, &["--top-k 3"]);
+    bench.fail(&format!("{generate} --temperature -1"), 2, &["--temperature -1"]);
+    bench.fail(&format!("{generate} --beams 3 --temperature 1"), 2, &["--temperature"]);
+    bench.fail(&format!("{generate} --top-p 1.5"), 2, &["--top-p 1.5"]);
+    bench.fail("text generate --run absent", 1, &["absent"]);
+    bench.fail("text generate --weights run/model.safetensors --tokenizer absent.json", 1, &["absent.json"]);
+    bench.fail(&format!("{generate} --adapter absent"), 1, &["absent/adapter_config.json"]);
+    bench.fail("text eval --run run --corpus rhyme.txt --stride 99", 2, &["--stride 99", "16"]);
+    bench.fail("text eval --run run --corpus empty.txt", 1, &["empty.txt"]);
+    bench.fail("text embed --weights run --json hello", 1, &["no BERT"]);
+
+    // A model of images is none of texts.
+    bench.succeed("classify train --quiet --model mlp --steps 3 --out images");
+    bench.fail("text generate --run images", 1, &["images/model.safetensors", "classify"]);
+}
