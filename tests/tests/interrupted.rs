@@ -77,13 +77,12 @@ fn twenty_kills_lose_nothing() {
     assert_eq!(log("broken"), log("whole"), "the log has each row once");
 }
 
-#[test]
-fn ctrl_c_saves_a_checkpoint() {
-    let bench = Bench::new();
-    bench.left_and_right("images", 60);
-    bench.succeed(&format!("{RUN} --out whole"));
-    let mut child = start(&bench, &format!("{RUN} --out run"));
-    let log = bench.path().join("run/metrics.jsonl");
+/// Runs `train` once to its end and once with Ctrl-C in between; `meanwhile` is done to the folder of the stopped run.
+fn stopped_and_resumed(bench: &Bench, application: &str, train: &str, meanwhile: impl FnOnce(&Path)) {
+    bench.succeed(&format!("{train} --out whole"));
+    let mut child = start(bench, &format!("{train} --out run"));
+    let run = bench.path().join("run");
+    let log = run.join("metrics.jsonl");
     let deadline = Instant::now() + Duration::from_secs(120);
     while std::fs::metadata(&log).map_or(0, |file| file.len()) == 0 {
         assert!(Instant::now() < deadline, "the run never logged anything");
@@ -92,12 +91,34 @@ fn ctrl_c_saves_a_checkpoint() {
     signal(&child, "INT");
     let code = child.wait().unwrap().code();
     // On a fast machine the run may have come to its end before the signal.
-    if !bench.path().join("run/report.json").exists() {
+    if !run.join("report.json").exists() {
         assert_eq!(code, Some(130));
-        assert!(bench.path().join("run/checkpoints").read_dir().unwrap().next().is_some());
+        assert!(run.join("checkpoints").read_dir().unwrap().next().is_some());
     }
-    bench.succeed("classify train --resume run");
-    assert!(weights(&bench.path().join("run")) == weights(&bench.path().join("whole")));
+    meanwhile(&run);
+    bench.succeed(&format!("{application} train --resume run"));
+    assert!(weights(&run) == weights(&bench.path().join("whole")));
+}
+
+#[test]
+fn ctrl_c_saves_a_checkpoint() {
+    let bench = Bench::new();
+    bench.left_and_right("images", 60);
+    stopped_and_resumed(&bench, "classify", RUN, |_| {});
+}
+
+/// Also if the tokens are gone, as when the run is killed while it makes them.
+#[test]
+fn language_models_go_on_after_ctrl_c() {
+    let bench = Bench::new();
+    bench.write("rhyme.txt", "one two three four five six seven.\n".repeat(60).as_bytes());
+    let train = "text train --corpus rhyme.txt --tokenizer bpe:300 --context 16 --d-model 32 --n-layers 1 --steps 300 \
+        --dropout 0.1 --accumulate 2 --ema 0.9 --validate-every 20 --checkpoint-every 7 --log-every 1 --threads 1";
+    stopped_and_resumed(&bench, "text", train, |run| {
+        for file in ["tokens.bin", "tokenizer.json"] {
+            std::fs::remove_file(run.join(file)).unwrap();
+        }
+    });
 }
 
 #[test]

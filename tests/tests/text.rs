@@ -4,8 +4,8 @@ use libellus_tests::Bench;
 use serde_json::Value;
 
 /// A second of training.
-const QUICK: &str = "text train --quiet --corpus rhyme.txt --context 16 --n-layers 1 --d-model 16 --batch-size 8 \
-    --steps 40 --lr 0.01 --sample 20 --threads 2";
+const QUICK: &str = "text train --quiet --corpus rhyme.txt --n-layers 1 --d-model 16 --batch-size 8 \
+    --lr 0.01 --sample 20 --threads 2";
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("stdout is JSON alone")
@@ -19,11 +19,11 @@ fn rhyme(bench: &Bench) {
 fn a_run_is_trained_used_and_measured() {
     let bench = Bench::new();
     rhyme(&bench);
-    let printed = bench.succeed(QUICK);
+    let printed = bench.succeed(&format!("{QUICK} --context 16 --steps 40"));
     assert!(printed.contains("perplexity") && printed.contains("runs/text-rhyme-1/report.html"), "{printed}");
     let run = bench.path().join("runs/text-rhyme-1");
     let report = json(&std::fs::read_to_string(run.join("report.json")).unwrap());
-    assert_eq!(report["dataset"]["vocabulary"], 17);
+    assert_eq!(report["dataset"]["vocabulary"], 16);
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(page.contains("What it writes") && page.contains("How it learnt to write"));
 
@@ -32,7 +32,7 @@ fn a_run_is_trained_used_and_measured() {
     let [whole, end] = [&measured, &report["metrics"]].map(|metrics| metrics["loss"].as_f64().unwrap());
     assert!((whole - end).abs() < 0.3, "{whole} {end}");
 
-    let generate = "text generate --run runs/text-rhyme-1 --max-tokens 30";
+    let generate = "text generate --run runs/text-rhyme-1 --max-tokens 30 --slide";
     let streamed = bench.succeed(&format!("{generate} --prompt one --quiet"));
     assert!(streamed.starts_with("one") && streamed.chars().count() == 3 + 30 + 1, "{streamed:?}");
     let said = json(&bench.succeed(&format!("{generate} --prompt one --json")));
@@ -47,7 +47,7 @@ fn a_run_is_trained_used_and_measured() {
     }
     bench.write("prompt.txt", b"two");
     assert!(
-        bench.succeed(&format!("{generate} --prompt-file prompt.txt --beams 3 --quiet")).starts_with("two")
+        bench.succeed(&format!("text generate --run runs/text-rhyme-1 --max-tokens 9 --prompt-file prompt.txt --beams 3 --quiet")).starts_with("two")
     );
 
     let ranked = json(&bench.succeed("text score --run runs/text-rhyme-1 --prompt o --json ne xx"));
@@ -65,18 +65,18 @@ fn every_scheme_of_tokens_trains() {
         bench.succeed(&format!("text generate --run runs/{index} --prompt one --max-tokens 3"));
     }
     let rows = QUICK.replace("rhyme.txt", "rows.jsonl --column said");
-    bench.succeed(&format!("{rows} --tokenizer bpe:300 --steps 3 --out runs/rows"));
+    bench.succeed(&format!("{rows} --tokenizer bpe:300 --context 8 --steps 3 --out runs/rows"));
 }
 
 #[test]
 fn what_is_wrong_is_said_in_one_line() {
     let bench = Bench::new();
     rhyme(&bench);
-    bench.succeed(&format!("{QUICK} --steps 3 --out run"));
+    bench.succeed(&format!("{QUICK} --context 16 --steps 3 --out run"));
     bench.write("empty.txt", b"");
     bench.write("bad.txt", b"good so far \xff");
     bench.write("rows.jsonl", b"{\"text\": \"a\"}\n{\"text\": 3}\n");
-    let with = |corpus: &str| QUICK.replace("rhyme.txt", corpus) + " --out new";
+    let with = |corpus: &str| QUICK.replace("rhyme.txt", corpus) + " --context 16 --steps 3 --out new";
     bench.fail(&with("empty.txt"), 1, &["empty.txt"]);
     bench.fail(&with("bad.txt"), 1, &["bad.txt", "12"]);
     bench.fail(&with("rows.jsonl"), 1, &["rows.jsonl", "2", "text"]);
@@ -84,7 +84,7 @@ fn what_is_wrong_is_said_in_one_line() {
     bench.fail(&with("absent.txt"), 1, &["absent.txt"]);
     bench.fail(&format!("{QUICK} --out new --context 2000"), 1, &["--context"]);
     bench.fail(&format!("{QUICK} --out new --tokenizer syllables"), 2, &["--tokenizer syllables", "char"]);
-    bench.fail(&format!("{QUICK} --out run"), 2, &["run", "--resume"]);
+    bench.fail(&format!("{QUICK} --steps 3 --out run"), 2, &["run", "--resume"]);
     bench.fail("text train --resume run --lr 3", 2, &["lr"]);
     bench.fail("text train --resume absent", 2, &["absent"]);
 

@@ -210,7 +210,7 @@ pub(crate) struct Generate {
 
     /// 0 takes the likeliest token each time, 1 draws from the model's own probabilities
     /// [default: 0.8, with --beams 0]
-    #[arg(long, value_name = "T", help_heading = "Choice of tokens")]
+    #[arg(long, allow_negative_numbers = true, value_name = "T", help_heading = "Choice of tokens")]
     pub(crate) temperature: Option<f64>,
 
     /// Only the K likeliest tokens
@@ -218,19 +218,25 @@ pub(crate) struct Generate {
     pub(crate) top_k: Option<usize>,
 
     /// Only the likeliest tokens that together have this probability
-    #[arg(long, value_name = "P", help_heading = "Choice of tokens")]
+    #[arg(long, allow_negative_numbers = true, value_name = "P", help_heading = "Choice of tokens")]
     pub(crate) top_p: Option<f64>,
 
     /// Only tokens at least this many times as likely as the likeliest
-    #[arg(long, value_name = "P", help_heading = "Choice of tokens")]
+    #[arg(long, allow_negative_numbers = true, value_name = "P", help_heading = "Choice of tokens")]
     pub(crate) min_p: Option<f64>,
 
     /// Only tokens about as surprising as the model expects, that together have this probability
-    #[arg(long, value_name = "P", help_heading = "Choice of tokens")]
+    #[arg(long, allow_negative_numbers = true, value_name = "P", help_heading = "Choice of tokens")]
     pub(crate) typical_p: Option<f64>,
 
     /// Makes tokens less likely that are in the prompt or the text: above 1
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, help_heading = "Choice of tokens")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "FACTOR",
+        default_value_t = 1.0,
+        help_heading = "Choice of tokens"
+    )]
     pub(crate) repetition_penalty: f64,
 
     /// Taken from the logits of tokens that are in the text

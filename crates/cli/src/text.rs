@@ -109,11 +109,12 @@ fn run_generate(command: &Generate, common: &Common) -> Result<ExitCode, Failure
     // What is wrong with them shows before a large model is read.
     options.validate()?;
     let prompt = match (&command.prompt, &command.prompt_file) {
-        (Some(prompt), _) => prompt.clone(),
-        (None, Some(path)) => read_text(path)?,
-        (None, None) => "\n".to_owned(),
+        (Some(prompt), _) => Some(prompt.clone()),
+        (None, Some(path)) => Some(read_text(path)?),
+        (None, None) => None,
     };
     let trained = open(&command.model)?;
+    let prompt = prompt.unwrap_or_else(|| trained.default_prompt());
     let prompt_tokens = trained.prompt_tokens(&prompt)?.len();
 
     let streams = command.n == 1 && !common.json;

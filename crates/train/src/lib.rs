@@ -10,6 +10,7 @@ mod checkpoint;
 mod clock;
 #[cfg(feature = "tui")]
 mod dashboard;
+mod description;
 mod error;
 mod fit;
 mod history;
@@ -26,6 +27,7 @@ pub use checkpoint::{CheckpointReader, CheckpointWriter};
 pub use clock::{Clock, Length};
 #[cfg(feature = "tui")]
 pub use dashboard::Dashboard;
+pub use description::{DESCRIPTION_KEY, read_description};
 pub use error::TrainError;
 pub use fit::{Best, Ending, FitConfig, Outcome, fit};
 pub use history::{History, Row};

@@ -79,6 +79,16 @@ impl RunDir {
             .unwrap_or_else(|| parent.join(name))
     }
 
+    /// Takes back what [`create`](Self::create) made, and these files, for a run that can't begin. The folder goes too, if nothing else is
+    /// in it.
+    pub fn discard(self, files: &[&str]) {
+        // Who asked for the run hears why it can't begin; a file that stays is no second reason.
+        for name in files.iter().chain(&[CONFIG, LOCK]) {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        let _ = fs::remove_dir(&self.path);
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path

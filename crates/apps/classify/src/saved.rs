@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use libellus_models::{Classifier, ClassifierConfig, InputSpec, Precision, PrepareInference, Prepared};
-use libellus_train::RunDir;
+use libellus_train::{DESCRIPTION_KEY, RunDir, read_description};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClassifyError;
 
-/// The key of the description among the metadata of a weights file.
-const KEY: &str = "libellus";
 /// What [`Description::task`] says of a classifier.
 pub(crate) const TASK: &str = "classify";
 
@@ -54,7 +52,7 @@ impl Description {
     pub fn save(&self, model: &Classifier, path: &Path) -> Result<(), ClassifyError> {
         let description = serde_json::to_string(self)
             .expect("a description is strings and numbers, with strings for its keys");
-        Ok(save(model, path, &Layout::NATIVE, &BTreeMap::from([(KEY.to_owned(), description)]))?)
+        Ok(save(model, path, &Layout::NATIVE, &BTreeMap::from([(DESCRIPTION_KEY.to_owned(), description)]))?)
     }
 
     /// Reads the description of a weights file; `None` when it has none, as a file from elsewhere.
@@ -62,12 +60,10 @@ impl Description {
     /// # Errors
     /// When there is one that can't be understood.
     pub fn of(checkpoint: &Checkpoint) -> Result<Option<Self>, ClassifyError> {
-        let Some(text) = checkpoint.metadata().get(KEY) else { return Ok(None) };
         let bad = |reason: String| ClassifyError::BadDescription { path: checkpoint.path().into(), reason };
-        let description: Self = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-        if description.task != TASK {
-            return Err(bad(format!("it is made for `{}`, not for `{TASK}`", description.task)));
-        }
+        let Some(description) = read_description::<Self>(checkpoint, TASK).map_err(bad)? else {
+            return Ok(None);
+        };
         if description.classes.len() != description.config.num_classes() {
             return Err(bad(format!(
                 "it names {} classes for {} outputs",

@@ -92,7 +92,8 @@ impl Default for Cuts {
 /// before it in the window: a smaller stride takes longer and gives tokens more context. `seen` hears how many tokens are done,
 /// and how many there are.
 ///
-/// The windows are those of the guide *Perplexity of fixed-length models* in the documentation of `transformers`.
+/// The windows are those of the guide *Perplexity of fixed-length models* in the documentation of `transformers`, but for one thing:
+/// a window has one token more than the model reads, which is predicted only, so that no token is left out at any stride.
 ///
 /// # Errors
 /// When the text has less than two tokens or can't be read, and when a number is out of range.
@@ -116,8 +117,8 @@ pub fn perplexity(
         (Some(wanted), _) => wanted,
         (None, most) => most.unwrap_or(1024),
     };
-    if length < 2 {
-        return Err(OptionsError::option("context", length, "it must be at least 2").into());
+    if length == 0 {
+        return Err(OptionsError::option("context", length, "it must be at least 1").into());
     }
     let stride = stride.unwrap_or((length / 2).max(1));
     if !(1..=length).contains(&stride) {
@@ -133,7 +134,7 @@ pub fn perplexity(
     let mut windows = Vec::new();
     let (mut begin, mut predicted) = (0, 1);
     while predicted < all {
-        let end = (begin + length).min(all);
+        let end = (begin + length + 1).min(all);
         windows.push((begin, end, predicted));
         (begin, predicted) = (begin + stride, end);
     }

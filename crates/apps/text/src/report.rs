@@ -56,8 +56,14 @@ pub(crate) fn write_report(
         metrics.insert("bits_per_character".to_owned(), plan.description.bits_per_character(loss));
     }
     let generation = Generation { max_tokens: SAMPLE_TOKENS, n: SAMPLES, ..sample_options(&plan.options) };
-    let texts =
-        generate(&trained.model, &trained.tokenizer, "\n", &generation, &trained.device, &mut |_, _| {})?;
+    let texts = generate(
+        &trained.model,
+        &trained.tokenizer,
+        &trained.default_prompt(),
+        &generation,
+        &trained.device,
+        &mut |_, _| {},
+    )?;
     let texts: Vec<String> = texts.into_iter().map(|generated| generated.text).collect();
 
     let evaluations = outcome.rows.iter().filter(|row| matches!(row, Row::Evaluation { .. }));

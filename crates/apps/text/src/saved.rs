@@ -7,15 +7,13 @@ use burn::tensor::Device;
 use libellus_data::Tokenizer;
 use libellus_inspect::{Design, Loaded};
 use libellus_models::{LanguageModel, LanguageModelConfig, Model, Precision, PrepareInference, Prepared};
-use libellus_train::RunDir;
+use libellus_train::{DESCRIPTION_KEY, RunDir, read_description};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TextError;
 use crate::lora::{load_adapter, merge_lora};
 
-/// The key of the description among the metadata of a weights file.
-const KEY: &str = "libellus";
 /// The key of the tokenizer, as the text of a `tokenizer.json`.
 const TOKENIZER: &str = "tokenizer";
 /// What [`Description::task`] says of a language model.
@@ -49,8 +47,10 @@ impl Description {
     pub fn save(&self, model: &LanguageModel, tokenizer: &Tokenizer, path: &Path) -> Result<(), TextError> {
         let description = serde_json::to_string(self)
             .expect("a description is strings and numbers, with strings for its keys");
-        let metadata =
-            BTreeMap::from([(KEY.to_owned(), description), (TOKENIZER.to_owned(), tokenizer.to_json())]);
+        let metadata = BTreeMap::from([
+            (DESCRIPTION_KEY.to_owned(), description),
+            (TOKENIZER.to_owned(), tokenizer.to_json()),
+        ]);
         Ok(save(model, path, &Layout::NATIVE, &metadata)?)
     }
 
@@ -59,13 +59,8 @@ impl Description {
     /// # Errors
     /// When there is one that can't be understood.
     pub fn of(checkpoint: &Checkpoint) -> Result<Option<Self>, TextError> {
-        let Some(text) = checkpoint.metadata().get(KEY) else { return Ok(None) };
-        let bad = |reason: String| TextError::BadDescription { path: checkpoint.path().into(), reason };
-        let description: Self = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-        if description.task != TASK {
-            return Err(bad(format!("it is made for `{}`, not for `{TASK}`", description.task)));
-        }
-        Ok(Some(description))
+        read_description(checkpoint, TASK)
+            .map_err(|reason| TextError::BadDescription { path: checkpoint.path().into(), reason })
     }
 }
 
@@ -163,12 +158,26 @@ impl Trained {
         Ok(Self { model, tokenizer, description, path, device: device.clone() })
     }
 
+    /// What a text begins with where nobody says: an empty line, or the first token of a tokenizer that has no line ends.
+    pub fn default_prompt(&self) -> String {
+        default_prompt(&self.tokenizer)
+    }
+
     /// The tokens of a prompt; of an empty one, the token that texts end with, if there is one.
     ///
     /// # Errors
     /// When there are none, or the tokenizer doesn't know a character.
     pub fn prompt_tokens(&self, prompt: &str) -> Result<Vec<u32>, TextError> {
         prompt_tokens(&self.tokenizer, prompt)
+    }
+}
+
+/// See [`Trained::default_prompt`].
+pub(crate) fn default_prompt(tokenizer: &Tokenizer) -> String {
+    const LINE: &str = "\n";
+    match tokenizer.encode(LINE) {
+        Ok(tokens) if !tokens.is_empty() => LINE.to_owned(),
+        _ => tokenizer.decode(&[0]).unwrap_or_default(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::TextError;
 use crate::infer::{Generation, generate};
 use crate::metrics::mean_loss;
 use crate::options::Keep;
-use crate::saved::Description;
+use crate::saved::{Description, default_prompt};
 use libellus_data::Tokenizer;
 
 /// Learns to tell which token comes next.
@@ -82,10 +82,13 @@ impl Task for TextTask {
         let sample = match self.sample.max_tokens {
             0 => None,
             // Weights that are no numbers make no text; the next step's loss will tell, with all that led to it.
-            _ => generate(&model, &self.tokenizer, "\n", &self.sample, &self.device, &mut |_, _| {})
-                .ok()
-                .and_then(|mut texts| texts.pop())
-                .map(|generated| generated.text),
+            _ => {
+                let prompt = default_prompt(&self.tokenizer);
+                generate(&model, &self.tokenizer, &prompt, &self.sample, &self.device, &mut |_, _| {})
+                    .ok()
+                    .and_then(|mut texts| texts.pop())
+                    .map(|generated| generated.text)
+            }
         };
         Ok(Evaluation { metrics, sample })
     }

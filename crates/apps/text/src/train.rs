@@ -217,14 +217,17 @@ pub fn train(
             (run, tokenizer)
         }
     };
-    let tokens_file = run.path().join(TOKENS_FILE);
-    let tokens = if tokens_file.is_file() {
-        Tokens::open(&tokens_file)?
-    } else {
-        tokenize(&corpus, &tokenizer, &tokens_file, tokenizing)?
+    let begun = tokens_of(&run, &corpus, &tokenizer, tokenizing)
+        .and_then(|tokens| Plan::new(options, corpus.name().to_owned(), tokenizer, tokens))
+        .and_then(|plan| prepare(&plan, &device).map(|(task, config)| (plan, task, config)));
+    let (plan, mut task, fit_config) = match (begun, place) {
+        (Ok(begun), _) => begun,
+        (Err(error), Place::New(_)) => {
+            run.discard(&[TOKENIZER_FILE, TOKENS_FILE]);
+            return Err(error);
+        }
+        (Err(error), Place::Resume(_)) => return Err(error),
     };
-    let plan = Plan::new(options, corpus.name().to_owned(), tokenizer, Arc::new(tokens))?;
-    let (mut task, fit_config) = prepare(&plan, &device)?;
     let seed = plan.options.seed.unwrap_or(0);
     let outcome = fit(&mut task, &fit_config, seed, &run, interrupt, observer)?;
     if outcome.ending == Ending::Interrupted {
@@ -234,6 +237,19 @@ pub fn train(
     let circumstances = Circumstances { command, device: device_name, threads };
     let finished = write_report(&run, &plan, &trained, outcome, &circumstances)?;
     Ok(TrainOutcome { run: run.path().to_path_buf(), finished: Some(finished) })
+}
+
+/// The text as the run's file of tokens, which is made if it isn't there.
+fn tokens_of(
+    run: &RunDir,
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    tokenizing: &mut dyn FnMut(u64, u64),
+) -> Result<Arc<Tokens>, TextError> {
+    let file = run.path().join(TOKENS_FILE);
+    let tokens =
+        if file.is_file() { Tokens::open(&file)? } else { tokenize(corpus, tokenizer, &file, tokenizing)? };
+    Ok(Arc::new(tokens))
 }
 
 /// What came of a run.
