@@ -89,11 +89,11 @@ fn stopped_and_resumed(bench: &Bench, application: &str, train: &str, meanwhile:
         std::thread::sleep(Duration::from_millis(5));
     }
     signal(&child, "INT");
-    let code = child.wait().unwrap().code();
+    let code = child.wait().expect("it was started").code();
     // On a fast machine the run may have come to its end before the signal.
     if !run.join("report.json").exists() {
         assert_eq!(code, Some(130));
-        assert!(run.join("checkpoints").read_dir().unwrap().next().is_some());
+        assert!(run.join("checkpoints").read_dir().expect("a folder").next().is_some());
     }
     meanwhile(&run);
     bench.succeed(&format!("{application} train --resume run"));

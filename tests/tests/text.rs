@@ -47,7 +47,7 @@ fn a_run_is_trained_used_and_measured() {
     }
     bench.write("prompt.txt", b"two");
     assert!(
-        bench.succeed(&format!("text generate --run runs/text-rhyme-1 --max-tokens 9 --prompt-file prompt.txt --beams 3 --quiet")).starts_with("two")
+        bench.succeed("text generate --run runs/text-rhyme-1 --max-tokens 9 --prompt-file prompt.txt --beams 3 --quiet").starts_with("two")
     );
 
     let ranked = json(&bench.succeed("text score --run runs/text-rhyme-1 --prompt o --json ne xx"));

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use libellus::backend::DeviceName;
+use libellus::backend::{DeviceError, DeviceName, set_threads};
+use libellus::burn;
 use libellus::classify::TrainOptions;
 use libellus::models::Precision;
 use libellus::text::TrainOptions as TextOptions;
+use libellus::train::Place;
 
 /// Deep learning without Python: train, evaluate and use models from one program.
 #[derive(Parser, Debug)]
@@ -41,6 +43,55 @@ pub(crate) struct Common {
     /// Show no progress
     #[arg(long, short, global = true, help_heading = "Common")]
     pub(crate) quiet: bool,
+}
+
+/// Where a training goes, and where its options come from.
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Run directory to make [default: runs/text-CORPUS-1, -2, ...]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume", help_heading = "Run")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Go on with the run in this directory, to the same result as if it had never stopped
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    pub(crate) resume: Option<PathBuf>,
+
+    /// Configuration file: the options below as `key = value`; flags come first
+    #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Run")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Show the run as a dashboard on the whole terminal; the program has it when built with `--features tui`
+    #[arg(long, conflicts_with = "quiet", help_heading = "Run")]
+    pub(crate) tui: bool,
+}
+
+impl Run {
+    pub(crate) fn place(&self) -> Place {
+        match &self.resume {
+            Some(folder) => Place::Resume(folder.clone()),
+            None => Place::New(self.out.clone()),
+        }
+    }
+}
+
+/// Where to compute.
+#[derive(Args, Debug)]
+pub(crate) struct Compute {
+    /// Where to compute: flex, or one of `libellus device list` [default: flex]
+    #[arg(long, value_name = "DEVICE", help_heading = "Common")]
+    pub(crate) device: Option<DeviceName>,
+
+    /// Threads to compute with [default: all cores this process may use]
+    #[arg(long, value_name = "N", help_heading = "Common")]
+    pub(crate) threads: Option<usize>,
+}
+
+impl Compute {
+    /// Sets the threads, and opens the device.
+    pub(crate) fn open(&self) -> Result<burn::tensor::Device, DeviceError> {
+        set_threads(self.threads);
+        self.device.unwrap_or_default().open()
+    }
 }
 
 #[derive(Subcommand, Debug)]
@@ -117,21 +168,8 @@ pub(crate) enum Text {
 
 #[derive(Args, Debug)]
 pub(crate) struct TextTrain {
-    /// Run directory to make [default: runs/text-CORPUS-1, -2, ...]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume", help_heading = "Run")]
-    pub(crate) out: Option<PathBuf>,
-
-    /// Go on with the run in this directory, to the same result as if it had never stopped
-    #[arg(long, value_name = "DIR", help_heading = "Run")]
-    pub(crate) resume: Option<PathBuf>,
-
-    /// Configuration file: the options below as `key = value`; flags come first
-    #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Run")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Show the run as a dashboard on the whole terminal; the program has it when built with `--features tui`
-    #[arg(long, conflicts_with = "quiet", help_heading = "Run")]
-    pub(crate) tui: bool,
+    #[command(flatten)]
+    pub(crate) run: Run,
 
     #[command(flatten)]
     pub(crate) options: TextOptions,
@@ -170,13 +208,8 @@ pub(crate) struct TextModel {
     #[arg(long, value_enum, default_value_t = WeightPrecision::F32, help_heading = "Model")]
     pub(crate) precision: WeightPrecision,
 
-    /// Where to compute: flex, or one of `libellus device list` [default: flex]
-    #[arg(long, value_name = "DEVICE", help_heading = "Common")]
-    pub(crate) device: Option<DeviceName>,
-
-    /// Threads to compute with [default: all cores this process may use]
-    #[arg(long, value_name = "N", help_heading = "Common")]
-    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
 }
 
 #[derive(Args, Debug)]
@@ -302,13 +335,8 @@ pub(crate) struct Encoder {
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) batch_size: usize,
 
-    /// Where to compute: flex, or one of `libellus device list` [default: flex]
-    #[arg(long, value_name = "DEVICE", help_heading = "Common")]
-    pub(crate) device: Option<DeviceName>,
-
-    /// Threads to compute with [default: all cores this process may use]
-    #[arg(long, value_name = "N", help_heading = "Common")]
-    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
 }
 
 #[derive(Args, Debug)]
@@ -390,21 +418,8 @@ pub(crate) struct Score {
 
 #[derive(Args, Debug)]
 pub(crate) struct Train {
-    /// Run directory to make [default: runs/classify-DATA-1, -2, ...]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume", help_heading = "Run")]
-    pub(crate) out: Option<PathBuf>,
-
-    /// Go on with the run in this directory, to the same result as if it had never stopped
-    #[arg(long, value_name = "DIR", help_heading = "Run")]
-    pub(crate) resume: Option<PathBuf>,
-
-    /// Configuration file: the options below as `key = value`; flags come first
-    #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Run")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Show the run as a dashboard on the whole terminal; the program has it when built with `--features tui`
-    #[arg(long, conflicts_with = "quiet", help_heading = "Run")]
-    pub(crate) tui: bool,
+    #[command(flatten)]
+    pub(crate) run: Run,
 
     #[command(flatten)]
     pub(crate) options: TrainOptions,
@@ -453,13 +468,8 @@ pub(crate) struct TrainedModel {
     #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
     pub(crate) precision: WeightPrecision,
 
-    /// Where to compute: flex, or one of `libellus device list` [default: flex]
-    #[arg(long, value_name = "DEVICE", help_heading = "Common")]
-    pub(crate) device: Option<DeviceName>,
-
-    /// Threads to compute with [default: all cores this process may use]
-    #[arg(long, value_name = "N", help_heading = "Common")]
-    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -606,13 +616,8 @@ pub(crate) struct Forward {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Common")]
     pub(crate) seed: u64,
 
-    /// Where to compute: flex, or one of `libellus device list` [default: flex]
-    #[arg(long, value_name = "DEVICE", help_heading = "Common")]
-    pub(crate) device: Option<DeviceName>,
-
-    /// Threads to compute with [default: all cores this process may use]
-    #[arg(long, value_name = "N", help_heading = "Common")]
-    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
 }
 
 #[derive(Args, Debug)]

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use libellus::backend::set_threads;
 use libellus::classify::{
     Features, Input, Prediction, Predictor, TrainOptions, Trained, evaluate, save_features, train,
 };
 use libellus::data::default_data_dir;
+use libellus::train::Interrupt;
 use libellus::train::metrics::ClassificationReport;
-use libellus::train::{Interrupt, Place};
 use serde_json::json;
 
 use crate::args::{Classify, Common, Eval, Predict, Train, TrainedModel};
@@ -25,18 +24,21 @@ pub(crate) fn run(command: &Classify, common: &Common) -> Result<ExitCode, Failu
 }
 
 fn run_train(command: &Train, common: &Common) -> Result<ExitCode, Failure> {
-    let file = match &command.config {
+    let file = match &command.run.config {
         Some(path) => TrainOptions::from_file(path)?,
         None => TrainOptions::default(),
     };
     let options = command.options.or(&file);
-    let place = match &command.resume {
-        Some(folder) => Place::Resume(folder.clone()),
-        None => Place::New(command.out.clone()),
-    };
     let interrupt = Interrupt::on_ctrl_c();
-    let mut observer = observer(common, command.tui, &interrupt)?;
-    let outcome = train(&options, &place, &data_dir(common), &command_line(), &interrupt, observer.as_mut())?;
+    let mut observer = observer(common, command.run.tui, &interrupt)?;
+    let outcome = train(
+        &options,
+        &command.run.place(),
+        &data_dir(common),
+        &command_line(),
+        &interrupt,
+        observer.as_mut(),
+    )?;
     drop(observer);
 
     let Some(finished) = outcome.finished else {
@@ -117,8 +119,7 @@ fn run_predict(command: &Predict, common: &Common) -> Result<ExitCode, Failure> 
 }
 
 fn open(model: &TrainedModel) -> Result<Trained, Failure> {
-    set_threads(model.threads);
-    let device = model.device.unwrap_or_default().open()?;
+    let device = model.compute.open()?;
     Ok(Trained::open(&model.run, &device, model.precision.into())?)
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use libellus::backend::{DeviceName, set_threads};
+use libellus::backend::DeviceName;
 use libellus::burn::tensor::Device;
 use libellus::inspect::{
     Depth, Design, InspectError, Loaded, Row, Summary, convert, forward, read_tensors, summarize,
@@ -141,8 +141,7 @@ fn show(design: &Design, depth: usize, common: &Common) -> Result<ExitCode, Fail
 }
 
 fn run_forward(command: &Forward, common: &Common) -> Result<ExitCode, Failure> {
-    set_threads(command.threads);
-    let device = command.device.unwrap_or_default().open()?;
+    let device = command.compute.open()?;
     device.seed(command.seed);
     let design = design(&command.design)?;
     let Loaded { design, model, .. } = match (&command.weights, design) {

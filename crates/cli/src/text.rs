@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use libellus::backend::{DeviceName, set_threads};
+use libellus::backend::DeviceName;
 use libellus::burn::tensor::{Tensor, TensorData};
 use libellus::data::Corpus;
 use libellus::inspect::write_tensors;
@@ -16,7 +16,7 @@ use libellus::text::{
     Cuts, Embedder, Embeddings, Ending, Generation, Origin, TextError, TrainOptions, Trained, generate,
     perplexity, score, train,
 };
-use libellus::train::{Interrupt, Place};
+use libellus::train::Interrupt;
 use serde_json::json;
 
 use crate::args::{Common, Embed, Encoder, Generate, Score, Search, Text, TextEval, TextModel, TextTrain};
@@ -35,26 +35,28 @@ pub(crate) fn run(command: &Text, common: &Common) -> Result<ExitCode, Failure> 
 }
 
 fn run_train(command: &TextTrain, common: &Common) -> Result<ExitCode, Failure> {
-    let file = match &command.config {
+    let file = match &command.run.config {
         Some(path) => TrainOptions::from_file(path)?,
         None => TrainOptions::default(),
     };
     let options = command.options.or(&file);
-    let place = match &command.resume {
-        Some(folder) => Place::Resume(folder.clone()),
-        None => Place::New(command.out.clone()),
-    };
     let interrupt = Interrupt::on_ctrl_c();
-    let mut observer = observer(common, command.tui, &interrupt)?;
+    let mut observer = observer(common, command.run.tui, &interrupt)?;
     let bar = progress_bar(common, "tokenise");
-    let outcome =
-        train(&options, &place, &command_line(), &interrupt, observer.as_mut(), &mut |done, all| {
+    let outcome = train(
+        &options,
+        &command.run.place(),
+        &command_line(),
+        &interrupt,
+        observer.as_mut(),
+        &mut |done, all| {
             bar.set_length(all);
             bar.set_position(done);
             if done >= all {
                 bar.finish_and_clear();
             }
-        })?;
+        },
+    )?;
     drop(observer);
 
     let folder = outcome.run.display();
@@ -296,15 +298,13 @@ fn embed(
 }
 
 fn open_encoder(model: &Encoder) -> Result<Embedder, Failure> {
-    set_threads(model.threads);
-    let device = model.device.unwrap_or_default().open()?;
+    let device = model.compute.open()?;
     let (config, tokenizer) = (model.config.as_deref(), model.tokenizer.as_deref());
     Ok(Embedder::open(&model.weights, config, tokenizer, &device, model.precision.into())?)
 }
 
 fn open(model: &TextModel) -> Result<Trained, Failure> {
-    set_threads(model.threads);
-    let device = model.device.unwrap_or_default().open()?;
+    let device = model.compute.open()?;
     let origin = match (&model.run, &model.weights) {
         (Some(run), _) => Origin::Run(run.clone()),
         (None, weights) => Origin::Public {

@@ -34,6 +34,7 @@ use crate::{
 /// # Ok::<(), libellus_models::ConfigError>(())
 /// ```
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a program holds a few, and a box has no burn Module")]
 pub enum LanguageModel {
     /// A GPT-2.
     Gpt2(Gpt2),

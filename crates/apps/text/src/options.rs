@@ -78,7 +78,7 @@ pub struct TrainOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tie_embeddings: Option<bool>,
 
-    /// Optimiser steps [default: 1500]
+    /// Optimiser steps [default: 1000]
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", help_heading = "Training"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,

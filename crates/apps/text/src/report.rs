@@ -146,7 +146,7 @@ fn sections(plan: &Plan, outcome: &Outcome, texts: &[String]) -> Vec<Section> {
         _ => None,
     });
     let written = texts.iter().enumerate().map(|(index, text)| (format!("text {}", index + 1), text.clone()));
-    vec![
+    let mut sections = vec![
         Section::Texts {
             title: "What it writes".to_owned(),
             caption: "Texts of the finished model, made token by token from an empty line at temperature 0.8.".to_owned(),
@@ -171,7 +171,9 @@ fn sections(plan: &Plan, outcome: &Outcome, texts: &[String]) -> Vec<Section> {
                 .to_owned(),
             toml: plan.options.to_toml(),
         },
-    ]
+    ];
+    sections.retain(|section| !matches!(section, Section::Texts { texts, .. } if texts.is_empty()));
+    sections
 }
 
 fn facts(plan: &Plan, summary: &RunSummary, circumstances: &Circumstances<'_>) -> Vec<(String, String)> {

@@ -75,7 +75,7 @@ pub fn resolve(options: &TrainOptions) -> Result<TrainOptions, TextError> {
             return Err(option(name, 0, "it must be at least 1"));
         }
     }
-    let steps = options.steps.unwrap_or(1500);
+    let steps = options.steps.unwrap_or(1000);
     Ok(TrainOptions {
         tokenizer: Some(options.tokenizer.clone().unwrap_or_else(|| Scheme::Char.to_string())),
         validation: Some(validation),
@@ -400,7 +400,7 @@ fn learner_config(options: &TrainOptions, total_steps: u64) -> Result<LearnerCon
         return Err(option("lr", lr, "it must be above 0"));
     }
     let clip_norm = options.clip_norm.unwrap_or(0.0);
-    if !(clip_norm >= 0.0) {
+    if clip_norm.is_nan() || clip_norm < 0.0 {
         return Err(option("clip-norm", clip_norm, "it must be at least 0"));
     }
     Ok(LearnerConfig {

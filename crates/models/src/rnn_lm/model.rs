@@ -35,6 +35,7 @@ pub struct RnnLm {
 
 /// The output of an [`RnnLm`].
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a model has one, and a box has no burn Module")]
 pub enum RnnLmDecoder {
     /// A layer of its own.
     Linear(Linear),

@@ -112,10 +112,10 @@ impl Section {
                 (caption.clone(), html! { img.picture src=(gallery::data_url(png)) alt=(title); })
             }
             Self::Texts { caption, texts, .. } => {
-                let body = html! {
-                    @for (line, text) in texts { figure { figcaption { (line) } pre.config { (text) } } }
+                let text = |(line, text): &(String, String)| {
+                    html! { figure { figcaption { (line) } pre.config { (text) } } }
                 };
-                (caption.clone(), body)
+                (caption.clone(), html! { div.texts { @for each in texts { (text(each)) } } })
             }
             Self::Table { caption, table, .. } => (caption.clone(), table.markup()),
             Self::Config { caption, toml, .. } => {
