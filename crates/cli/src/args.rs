@@ -48,7 +48,7 @@ pub(crate) struct Common {
 /// Where a training goes, and where its options come from.
 #[derive(Args, Debug)]
 pub(crate) struct Run {
-    /// Run directory to make [default: runs/text-CORPUS-1, -2, ...]
+    /// Run directory to make [default: runs/APPLICATION-DATA-1, -2, ...]
     #[arg(long, value_name = "DIR", conflicts_with = "resume", help_heading = "Run")]
     pub(crate) out: Option<PathBuf>,
 

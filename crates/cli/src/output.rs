@@ -41,7 +41,8 @@ impl Failure {
             Self::Classify(error) => error.is_wrong_arguments(),
             Self::Text(error) => error.is_wrong_arguments(),
             Self::Inspect(error) => error.is_wrong_arguments(),
-            Self::Device(_) | Self::Options(_) | Self::Arguments(_) => true,
+            Self::Options(error) => error.is_wrong_arguments(),
+            Self::Device(_) | Self::Arguments(_) => true,
             Self::Data(_) | Self::Input(_) | Self::Output(_) => false,
         };
         ExitCode::from(if wrong_arguments { 2 } else { 1 })

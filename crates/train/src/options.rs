@@ -50,6 +50,11 @@ impl OptionsError {
     pub fn option(option: &'static str, value: impl ToString, reason: impl Into<String>) -> Self {
         Self::Option { option, value: value.to_string(), reason: reason.into() }
     }
+
+    /// Whether the choices were wrong, rather than a file that couldn't be read.
+    pub fn is_wrong_arguments(&self) -> bool {
+        !matches!(self, Self::Read { .. })
+    }
 }
 
 /// Reads a configuration file. `command` lists its keys when it gets `--help`.

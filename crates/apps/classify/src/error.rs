@@ -95,18 +95,18 @@ pub enum ClassifyError {
 impl ClassifyError {
     /// Whether the choices were wrong, rather than the work having failed.
     pub fn is_wrong_arguments(&self) -> bool {
-        matches!(
-            self,
-            Self::Options(_)
-                | Self::Device(_)
-                | Self::Model(_)
-                | Self::Optim(_)
-                | Self::Loss(_)
-                | Self::Transform(_)
-                | Self::Train(
-                    TrainError::Config { .. } | TrainError::OutNotEmpty { .. } | TrainError::NotARun { .. }
-                )
-                | Self::Data(DataError::UnknownDataset { .. } | DataError::NoFolder { .. })
-        )
+        match self {
+            Self::Options(error) => error.is_wrong_arguments(),
+            Self::Device(_)
+            | Self::Model(_)
+            | Self::Optim(_)
+            | Self::Loss(_)
+            | Self::Transform(_)
+            | Self::Train(
+                TrainError::Config { .. } | TrainError::OutNotEmpty { .. } | TrainError::NotARun { .. },
+            )
+            | Self::Data(DataError::UnknownDataset { .. } | DataError::NoFolder { .. }) => true,
+            _ => false,
+        }
     }
 }

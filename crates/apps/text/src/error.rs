@@ -133,8 +133,8 @@ impl TextError {
     /// Whether the choices were wrong, rather than the work having failed.
     pub fn is_wrong_arguments(&self) -> bool {
         match self {
-            Self::Options(_)
-            | Self::EmptyPrompt
+            Self::Options(error) => error.is_wrong_arguments(),
+            Self::EmptyPrompt
             | Self::LongPrompt { .. }
             | Self::Sampling(_)
             | Self::Device(_)
