@@ -104,6 +104,10 @@ fn what_is_wrong_is_said_in_one_line() {
     bench.fail("text eval --run run --corpus rhyme.txt --stride 99", 2, &["--stride 99", "16"]);
     bench.fail("text eval --run run --corpus empty.txt", 1, &["empty.txt"]);
     bench.fail("text embed --weights run --json hello", 1, &["no BERT"]);
+    bench.fail("text embed --weights run --json --input empty.txt", 1, &["empty.txt has no line of text"]);
+    bench.fail("text search --weights run --input empty.txt hello", 1, &["empty.txt has no line of text"]);
+    // More tokens than anybody can want are as good as none left.
+    bench.succeed("text generate --run run --max-tokens 18446744073709551615");
 
     // A model of images is none of texts.
     bench.succeed("classify train --quiet --model mlp --steps 3 --out images");

@@ -228,6 +228,10 @@ fn run_embed(command: &Embed, common: &Common) -> Result<ExitCode, Failure> {
         Some(text) => text.lines().collect(),
         None => command.texts.iter().map(String::as_str).collect(),
     };
+    if texts.is_empty() {
+        let file = command.input.as_deref().unwrap_or(Path::new("-"));
+        return Err(Failure::Input(format!("{} has no line of text", file.display())));
+    }
     let embedder = open_encoder(&command.model)?;
     let started = Instant::now();
     let embeddings = embed(&embedder, &texts, &command.model, common)?;
@@ -262,6 +266,9 @@ fn run_search(command: &Search, common: &Common) -> Result<ExitCode, Failure> {
     let lines: Vec<(usize, &str)> =
         text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
     let texts: Vec<&str> = lines.iter().map(|(_, line)| *line).collect();
+    if texts.is_empty() {
+        return Err(Failure::Input(format!("{} has no line of text", command.input.display())));
+    }
     let embedder = open_encoder(&command.model)?;
     let query = embedder.embed(&[&command.query], 1, &mut |_| {})?;
     let found = embed(&embedder, &texts, &command.model, common)?.nearest(&query.values, command.top);

@@ -39,5 +39,5 @@ pub use options::{
 };
 pub use progress::Progress;
 pub use run_dir::RunDir;
-pub use summary::{RunSummary, peak_rss_bytes};
+pub use summary::{Circumstances, RunSummary, peak_rss_bytes};
 pub use task::{Batches, Direction, Evaluation, Goal, StepLog, Task};

@@ -2,9 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use libellus_backend::DeviceName;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Row;
+
+/// How and where a run was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The command as it was typed.
+    pub command: &'a str,
+    /// Where it computed.
+    pub device: DeviceName,
+    /// With how many threads.
+    pub threads: usize,
+}
 
 /// What `report.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]

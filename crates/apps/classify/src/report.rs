@@ -1,14 +1,13 @@
 //! The result of a run: the final measurement, `report.json`, and `report.html` to look at.
 
 use burn::module::Module;
-use libellus_backend::DeviceName;
 use libellus_data::{Image, encode_png};
 use libellus_train::metrics::{ClassificationMetrics, ClassificationReport, Mistakes};
 use libellus_train::report::{
     Bar, Cell, ConfusionPicture, Figure, GalleryItem, HtmlReport, Role, Section, Table, Unit, gradient_flow,
     learning_curves, render, thousands,
 };
-use libellus_train::{Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
+use libellus_train::{Circumstances, Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
 use serde_json::json;
 
 use crate::error::ClassifyError;
@@ -30,14 +29,6 @@ pub struct Finished {
     pub summary: RunSummary,
     /// The classes, in the order of their labels.
     pub classes: Vec<String>,
-}
-
-/// How and where a run was made.
-#[derive(Clone, Debug)]
-pub(crate) struct Circumstances<'a> {
-    pub(crate) command: &'a str,
-    pub(crate) device: DeviceName,
-    pub(crate) threads: usize,
 }
 
 /// Measures the best weights on the test images, once, and writes both reports.

@@ -15,15 +15,15 @@ use libellus_optim::{
     SgdConfig,
 };
 use libellus_train::{
-    Clock, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer, OptionsError, Place,
-    RunDir, fit, refuse_other_options,
+    Circumstances, Clock, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer,
+    OptionsError, Place, RunDir, fit, refuse_other_options,
 };
 use libellus_weights::{Checkpoint, Layout, LoadOptions, WeightsError, load, parameter_ids};
 
 use crate::data::{ImageLoader, Parts, inference_pipeline, mixing, training_pipeline};
 use crate::error::ClassifyError;
 use crate::options::{Augment, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
-use crate::report::{Circumstances, Finished, write_report};
+use crate::report::{Finished, write_report};
 use crate::saved::{Description, TASK, TestSplit, Trained};
 use crate::task::ClassifyTask;
 

@@ -240,7 +240,7 @@ fn sample(
     }
 
     // The prompt is read once, for all.
-    let capacity = prompt.len() + options.max_tokens;
+    let capacity = prompt.len().saturating_add(options.max_tokens);
     let mut state = reader.state(1, capacity);
     let mut logits = reader.read(&[prompt], &mut state);
     if options.n > 1 {
@@ -278,7 +278,7 @@ fn sample(
                     all[all.len() - half..].to_vec()
                 })
                 .collect();
-            state = reader.state(alive.len(), half + options.max_tokens - step);
+            state = reader.state(alive.len(), half.saturating_add(options.max_tokens - step));
             logits = reader.read(&windows.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut state);
         } else {
             state.select(&rows);
@@ -313,7 +313,7 @@ fn search(
     };
     let search = BeamSearch { num_return: options.n, ..beams.clone() };
     let mut beams = Beams::new(search, options.sampling.clone(), prompt, &end, max_tokens)?;
-    let mut state = reader.state(1, prompt.len() + max_tokens);
+    let mut state = reader.state(1, prompt.len().saturating_add(max_tokens));
     let mut logits = reader.read(&[prompt], &mut state);
     while let Some(step) = beams.advance_until(&logits.concat(), stops)? {
         state.select(&step.parents);

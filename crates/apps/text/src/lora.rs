@@ -191,6 +191,9 @@ struct AdapterConfig {
     bias: Option<String>,
     #[serde(default)]
     inference_mode: bool,
+    /// Layers with another `α` than the rest.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    alpha_pattern: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Writes the changes of a model as an adapter; `base` says of what.
@@ -228,6 +231,7 @@ pub fn save_adapter(
         fan_in_fan_out: matches!(model, LanguageModel::Gpt2(_)),
         bias: Some("none".to_owned()),
         inference_mode: true,
+        alpha_pattern: serde_json::Map::new(),
     };
     let path = folder.join(CONFIG);
     let text = serde_json::to_vec_pretty(&config).expect("a description is strings and numbers");
@@ -254,6 +258,20 @@ pub fn load_adapter(
         serde_json::from_str(&text).map_err(|error| wrong(&path, error.to_string()))?;
     if config.peft_type != "LORA" {
         return Err(wrong(&path, format!("it is of type {}, only LORA is known", config.peft_type)));
+    }
+    let reason = match &config {
+        config if config.r == 0 => "the rank `r` must be at least 1",
+        config if !config.lora_alpha.is_finite() => "`lora_alpha` must be finite",
+        config if !(0.0..1.0).contains(&config.lora_dropout) => {
+            "`lora_dropout` must be at least 0 and below 1"
+        }
+        config if !config.alpha_pattern.is_empty() => {
+            "`alpha_pattern`, an alpha for each layer, is not known here"
+        }
+        _ => "",
+    };
+    if !reason.is_empty() {
+        return Err(wrong(&path, reason.to_owned()));
     }
     let options = LoraOptions {
         rank: config.r,

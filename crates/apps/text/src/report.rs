@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use burn::module::Module;
-use libellus_backend::DeviceName;
 use libellus_train::report::{
     Figure, HtmlReport, Section, Unit, gradient_flow, learning_curves, render, thousands,
 };
-use libellus_train::{Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
+use libellus_train::{Circumstances, Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
 use serde_json::json;
 
 use crate::data::Windows;
@@ -28,14 +27,6 @@ pub struct Finished {
     pub summary: RunSummary,
     /// A text that the model made.
     pub sample: String,
-}
-
-/// How and where a run was made.
-#[derive(Clone, Debug)]
-pub(crate) struct Circumstances<'a> {
-    pub(crate) command: &'a str,
-    pub(crate) device: DeviceName,
-    pub(crate) threads: usize,
 }
 
 /// Measures the best weights on all of the held back text, lets them write, and makes both reports.

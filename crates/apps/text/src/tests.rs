@@ -533,6 +533,20 @@ fn adapters_are_saved_read_and_merged() {
         let merged = after(&merge_lora(read));
         assert!(merged.iter().zip(&changed).all(|(a, b)| (a - b).abs() < 1e-4), "{merged:?} {changed:?}");
     }
+    let file = folder.path().join("adapter_config.json");
+    let config = std::fs::read_to_string(&file).expect("it was saved");
+    for (was, is) in [
+        ("\"r\": 3", "\"r\": 0"),
+        ("\"lora_dropout\": 0.0", "\"lora_dropout\": 1.5"),
+        ("\"r\": 3", "\"r\": 3, \"alpha_pattern\": {\"q_proj\": 4}"),
+        ("\"LORA\"", "\"IA3\""),
+    ] {
+        assert!(config.contains(was), "{config}");
+        std::fs::write(&file, config.replace(was, is)).expect("a writable folder");
+        let error = load_adapter(model(&configs()[1]), folder.path(), &device()).expect_err(is).to_string();
+        assert!(error.contains("adapter_config.json") && error.lines().count() == 1, "{error}");
+    }
+    std::fs::write(&file, config).expect("a writable folder");
     let error =
         load_adapter(model(&configs()[0]), folder.path(), &device()).expect_err("of a llama").to_string();
     assert!(error.contains("adapter_model.safetensors") && error.contains("fit no layer"), "{error}");

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Device;
 use libellus_backend::set_threads;
-use libellus_data::{Corpus, Scheme, TextError as CorpusError, TokenRange, Tokenizer, Tokens, tokenize};
+use libellus_data::{Corpus, Scheme, TokenRange, Tokenizer, Tokens, tokenize};
 use libellus_losses::CrossEntropyConfig;
 use libellus_models::rnn::RecurrentCell;
 use libellus_models::{Gpt2Config, LanguageModelConfig, LlamaConfig, Precision, RnnLmConfig};
 use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig, ScheduleConfig};
 use libellus_train::{
-    Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer, OptionsError, Place, RunDir, fit,
-    refuse_other_options,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer, OptionsError,
+    Place, RunDir, fit, refuse_other_options,
 };
 
 use crate::data::{Windows, book};
 use crate::error::TextError;
 use crate::infer::Generation;
 use crate::options::{Keep, ModelName, TrainOptions};
-use crate::report::{Circumstances, Finished, write_report};
+use crate::report::{Finished, write_report};
 use crate::sampling::Sampling;
 use crate::saved::{Description, Origin, TASK, Trained};
 use crate::task::TextTask;
@@ -247,8 +247,12 @@ fn tokens_of(
     tokenizing: &mut dyn FnMut(u64, u64),
 ) -> Result<Arc<Tokens>, TextError> {
     let file = run.path().join(TOKENS_FILE);
-    let tokens =
-        if file.is_file() { Tokens::open(&file)? } else { tokenize(corpus, tokenizer, &file, tokenizing)? };
+    let kept = if file.is_file() { Some(Tokens::open(&file)?) } else { None };
+    let tokens = match kept.filter(|tokens| tokens.vocab_size() == tokenizer.vocab_size()) {
+        Some(tokens) => tokens,
+        // There are none, or another tokenizer made them.
+        None => tokenize(corpus, tokenizer, &file, tokenizing)?,
+    };
     Ok(Arc::new(tokens))
 }
 
@@ -329,7 +333,7 @@ fn new_tokenizer(options: &TrainOptions, corpus: &Corpus) -> Result<Tokenizer, T
     match name.parse::<Scheme>() {
         Ok(scheme) => Ok(Tokenizer::train(scheme, corpus.documents().map(|piece| Ok(piece?.text)))?),
         Err(_) if Path::new(name).exists() => Ok(Tokenizer::open(Path::new(name))?),
-        Err(error) => Err(option("tokenizer", name, CorpusError::to_string(&error))),
+        Err(error) => Err(option("tokenizer", name, error.to_string())),
     }
 }
 
@@ -354,12 +358,11 @@ pub fn prepare(plan: &Plan, device: &Device) -> Result<(TextTask, FitConfig), Te
     let validation = (options.validation != Some(0.0))
         .then(|| Windows::new(plan.validation.clone(), context, batch_size.max(32), "held back"))
         .transpose()?;
-    let total_steps = steps;
 
     libellus_backend::seed(device, seed, 0);
     // Parameters are drawn when first used; drawn here and now, they depend on the seed and on nothing else.
     let model = plan.description.config.init(&device.clone().autodiff())?.materialize();
-    let learner = Learner::new("model", model, &learner_config(options, total_steps)?, total_steps)?;
+    let learner = Learner::new("model", model, &learner_config(options, steps)?, steps)?;
     let task = TextTask {
         learner,
         loss: CrossEntropyConfig::default().init()?,
