@@ -113,3 +113,46 @@ fn what_is_wrong_is_said_in_one_line() {
     bench.succeed("classify train --quiet --model mlp --steps 3 --out images");
     bench.fail("text generate --run images", 1, &["images/model.safetensors", "classify"]);
 }
+
+#[test]
+fn a_chat_model_answers() {
+    let bench = Bench::new();
+    bench.write("talk.txt", "<one>1 it is.<two>2 it is.".repeat(40).as_bytes());
+    let train = QUICK.replace("rhyme.txt", "talk.txt");
+    bench.succeed(&format!("{train} --context 16 --steps 80 --out run"));
+    let chat = |template: &str| {
+        let config = format!("{{\"chat_template\": \"{template}\", \"eos_token\": {{\"content\": \".\"}}}}");
+        bench.write("chat/tokenizer_config.json", config.as_bytes());
+    };
+    for file in ["model.safetensors", "tokenizer.json"] {
+        bench.write(&format!("chat/{file}"), &std::fs::read(bench.path().join("run").join(file)).unwrap());
+    }
+    chat("{% for m in messages %}<{{ m.content }}>{% endfor %}");
+    let generate = "text generate --weights chat --chat --temperature 0 --max-tokens 12 --slide --quiet";
+    // The prompt isn't repeated, and the end of the turn isn't written.
+    let answer = bench.succeed(&format!("{generate} --prompt two"));
+    assert!(answer.ends_with("it is\n") && !answer.contains(['<', '.']), "{answer:?}");
+    let said = json(&bench.succeed(&format!("{generate} --prompt two --system one --json")));
+    assert_eq!(said["prompt"], "<one><two>");
+    assert_eq!(said["prompt_tokens"], 10);
+    assert_eq!(said["texts"][0]["ending"], "end_of_text");
+    bench.write("ask.txt", b"one");
+    let both = bench.succeed(&format!("{generate} --prompt-file ask.txt --temperature 1 -n 2"));
+    assert!(both.starts_with("--- 1 ---\n") && !both.contains('<'), "{both:?}");
+    // Without --chat it's a text like any other.
+    let plain = generate.replace("--chat ", "") + " --prompt <two>";
+    assert!(bench.succeed(&plain).starts_with("<two>"));
+
+    bench.fail(generate, 2, &["--chat", "--prompt"]);
+    bench.fail(&format!("{plain} --system one"), 2, &["--system", "--chat"]);
+    chat("{{ raise_exception('no talk') }}");
+    bench.fail(&format!("{generate} --prompt two"), 1, &["tokenizer_config.json", "no talk"]);
+    chat("{% if %}");
+    bench.fail(&format!("{generate} --prompt two"), 1, &["tokenizer_config.json", "syntax error", ":1"]);
+    bench.succeed(&plain);
+    bench.write("chat/tokenizer_config.json", b"{}");
+    bench.fail(&format!("{generate} --prompt two"), 1, &["no chat template", "--chat"]);
+    bench.write("chat/tokenizer_config.json", b"{");
+    bench.fail(&format!("{generate} --prompt two"), 1, &["tokenizer_config.json"]);
+    bench.fail("text generate --run run --chat --prompt two", 1, &["no chat template", "--chat"]);
+}

@@ -1,5 +1,9 @@
 //! `libellus text`.
 
+mod classify;
+mod contrast;
+mod translate;
+
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,28 +12,32 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use libellus::backend::DeviceName;
 use libellus::burn::tensor::{Tensor, TensorData};
-use libellus::data::Corpus;
+use libellus::data::{ChatMessage, Corpus};
 use libellus::inspect::write_tensors;
 use libellus::models::Tensors;
 use libellus::text::sampling::{BeamSearch, Sampling};
 use libellus::text::{
-    Cuts, Embedder, Embeddings, Ending, Generation, Origin, TextError, TrainOptions, Trained, generate,
-    perplexity, score, train,
+    Cuts, Embedder, Embeddings, Ending, FinetuneOptions, Generation, Origin, TextError, TrainOptions,
+    TrainOutcome, Trained, finetune, generate, perplexity, score, train,
 };
-use libellus::train::Interrupt;
+use libellus::train::{Interrupt, RunDir};
 use serde_json::json;
 
-use crate::args::{Common, Embed, Encoder, Generate, Score, Search, Text, TextEval, TextModel, TextTrain};
+use crate::args::{Common, Embed, Encoder, Generate, Score, Search, Text, TextEval, TextFinetune, TextModel, TextTrain};
 use crate::output::{Align, Failure, INTERRUPTED, Table, print, print_json, thousands};
 use crate::run::{command_line, observer};
 
 pub(crate) fn run(command: &Text, common: &Common) -> Result<ExitCode, Failure> {
     match command {
         Text::Train(command) => run_train(command, common),
+        Text::Finetune(command) => run_finetune(command, common),
         Text::Generate(command) => run_generate(command, common),
         Text::Eval(command) => run_eval(command, common),
         Text::Score(command) => run_score(command, common),
+        Text::Translate(command) => translate::run(command, common),
+        Text::Classify(command) => classify::run(command, common),
         Text::Embed(command) => run_embed(command, common),
+        Text::Contrast(command) => contrast::run(command, common),
         Text::Search(command) => run_search(command, common),
     }
 }
@@ -49,43 +57,85 @@ fn run_train(command: &TextTrain, common: &Common) -> Result<ExitCode, Failure> 
         &command_line(),
         &interrupt,
         observer.as_mut(),
-        &mut |done, all| {
-            bar.set_length(all);
-            bar.set_position(done);
-            if done >= all {
-                bar.finish_and_clear();
-            }
-        },
+        &mut tokenizing(&bar),
     )?;
     drop(observer);
+    let folder = outcome.run.display().to_string();
+    let usage = format!("libellus text generate --run {folder}");
+    print_outcome(outcome, "libellus text train", &usage, common)
+}
 
+fn run_finetune(command: &TextFinetune, common: &Common) -> Result<ExitCode, Failure> {
+    let file = match &command.place.config {
+        Some(path) => FinetuneOptions::from_file(path)?,
+        None => FinetuneOptions::default(),
+    };
+    let options = command.options.or(&file);
+    let interrupt = Interrupt::on_ctrl_c();
+    let mut observer = observer(common, command.place.tui, &interrupt)?;
+    let bar = progress_bar(common, "tokenise");
+    let outcome = finetune(
+        &options,
+        &command.place.place(),
+        &command_line(),
+        &interrupt,
+        observer.as_mut(),
+        &mut tokenizing(&bar),
+    )?;
+    drop(observer);
+    let folder = outcome.run.display();
+    let usage = match RunDir::model_in(&outcome.run).is_file() {
+        true => format!("libellus text generate --run {folder}"),
+        false => format!("libellus text generate, of the same model, with --adapter {folder}/adapter"),
+    };
+    print_outcome(outcome, "libellus text finetune", &usage, common)
+}
+
+/// Shows how far the tokenisation is.
+fn tokenizing(bar: &ProgressBar) -> impl FnMut(u64, u64) {
+    |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+        if done >= all {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn print_outcome(
+    outcome: TrainOutcome,
+    verb: &str,
+    usage: &str,
+    common: &Common,
+) -> Result<ExitCode, Failure> {
     let folder = outcome.run.display();
     let Some(finished) = outcome.finished else {
-        eprintln!("stopped; a checkpoint is saved. Go on with: libellus text train --resume {folder}");
+        eprintln!("stopped; a checkpoint is saved. Go on with: {verb} --resume {folder}");
         return Ok(ExitCode::from(INTERRUPTED));
     };
     if common.json {
         print_json(&finished.summary)?;
-    } else {
-        let metrics: Vec<String> = [
-            ("loss", "validation loss"),
-            ("perplexity", "perplexity"),
-            ("bits_per_character", "bits per character"),
-        ]
-        .into_iter()
-        .filter_map(|(name, label)| Some(format!("{label} {:.4}", finished.summary.metrics.get(name)?)))
-        .collect();
-        print(&format!(
-            "{}\n\n{}\n\nreport: {folder}/report.html\nuse it: libellus text generate --run {folder}\n",
-            metrics.join("   "),
-            finished.sample.trim_matches('\n'),
-        ))?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let metrics: Vec<String> = [
+        ("loss", "validation loss"),
+        ("loss_before", "before"),
+        ("perplexity", "perplexity"),
+        ("bits_per_character", "bits per character"),
+    ]
+    .into_iter()
+    .filter_map(|(name, label)| Some(format!("{label} {:.4}", finished.summary.metrics.get(name)?)))
+    .collect();
+    print(&format!(
+        "{}\n\n{}\n\nreport: {folder}/report.html\nuse it: {usage}\n",
+        metrics.join("   "),
+        finished.sample.trim_matches('\n'),
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn run_generate(command: &Generate, common: &Common) -> Result<ExitCode, Failure> {
-    let options = Generation {
+    let mut options = Generation {
         max_tokens: command.max_tokens,
         sampling: Sampling {
             temperature: command.temperature.unwrap_or(if command.beams.is_some() { 0.0 } else { 0.8 }),
@@ -105,6 +155,7 @@ fn run_generate(command: &Generate, common: &Common) -> Result<ExitCode, Failure
         }),
         n: command.n,
         stop: command.stop.clone(),
+        ends: Vec::new(),
         seed: command.seed,
         slide: command.slide,
     };
@@ -113,15 +164,26 @@ fn run_generate(command: &Generate, common: &Common) -> Result<ExitCode, Failure
     let prompt = match (&command.prompt, &command.prompt_file) {
         (Some(prompt), _) => Some(prompt.clone()),
         (None, Some(path)) => Some(read_text(path)?),
+        (None, None) if command.chat => {
+            return Err(Failure::Arguments("--chat needs a message: give --prompt or --prompt-file".into()));
+        }
         (None, None) => None,
     };
     let trained = open(&command.model)?;
-    let prompt = prompt.unwrap_or_else(|| trained.default_prompt());
+    let mut prompt = prompt.unwrap_or_else(|| trained.default_prompt());
+    if command.chat {
+        let template = trained.chat_template()?;
+        let system = command.system.iter().map(|text| ChatMessage::new("system", text));
+        let messages: Vec<ChatMessage> = system.chain([ChatMessage::new("user", prompt)]).collect();
+        prompt = template.render(&messages, true).map_err(TextError::from)?;
+        options.ends = template.ends(&trained.tokenizer);
+    }
     let prompt_tokens = trained.prompt_tokens(&prompt)?.len();
 
     let streams = command.n == 1 && !common.json;
+    let shown_prompt = if command.chat { "" } else { &prompt };
     if streams {
-        print(&prompt)?;
+        print(shown_prompt)?;
     }
     let started = Instant::now();
     let mut first = None;
@@ -149,7 +211,7 @@ fn run_generate(command: &Generate, common: &Common) -> Result<ExitCode, Failure
         print("\n")?;
     } else {
         for (index, generated) in texts.iter().enumerate() {
-            print(&format!("--- {} ---\n{prompt}{}\n", index + 1, generated.text))?;
+            print(&format!("--- {} ---\n{shown_prompt}{}\n", index + 1, generated.text))?;
         }
     }
     if !common.quiet {
@@ -223,18 +285,11 @@ fn run_score(command: &Score, common: &Common) -> Result<ExitCode, Failure> {
 }
 
 fn run_embed(command: &Embed, common: &Common) -> Result<ExitCode, Failure> {
-    let lines = command.input.as_deref().map(read_text).transpose()?;
-    let texts: Vec<&str> = match &lines {
-        Some(text) => text.lines().collect(),
-        None => command.texts.iter().map(String::as_str).collect(),
-    };
-    if texts.is_empty() {
-        let file = command.input.as_deref().unwrap_or(Path::new("-"));
-        return Err(Failure::Input(format!("{} has no line of text", file.display())));
-    }
+    let texts = texts_of(command.input.as_deref(), &command.texts)?;
     let embedder = open_encoder(&command.model)?;
     let started = Instant::now();
-    let embeddings = embed(&embedder, &texts, &command.model, common)?;
+    let rows: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let embeddings = embed(&embedder, &rows, &command.model, common)?;
     let elapsed = started.elapsed().as_secs_f64();
     if let Some(path) = &command.output {
         let device = DeviceName::default().open()?;
@@ -306,8 +361,12 @@ fn embed(
 
 fn open_encoder(model: &Encoder) -> Result<Embedder, Failure> {
     let device = model.compute.open()?;
+    if let Some(run) = &model.run {
+        return Ok(Embedder::open_run(run, &device, model.precision.into())?);
+    }
+    let weights = model.weights.as_deref().unwrap_or(Path::new(""));
     let (config, tokenizer) = (model.config.as_deref(), model.tokenizer.as_deref());
-    Ok(Embedder::open(&model.weights, config, tokenizer, &device, model.precision.into())?)
+    Ok(Embedder::open(weights, config, tokenizer, &device, model.precision.into())?)
 }
 
 fn open(model: &TextModel) -> Result<Trained, Failure> {
@@ -321,6 +380,16 @@ fn open(model: &TextModel) -> Result<Trained, Failure> {
         },
     };
     Ok(Trained::open(&origin, model.adapter.as_deref(), &device, model.precision.into())?)
+}
+
+/// The lines of a file, or the texts given in its place.
+fn texts_of(input: Option<&Path>, given: &[String]) -> Result<Vec<String>, Failure> {
+    let Some(path) = input else { return Ok(given.to_vec()) };
+    let texts: Vec<String> = read_text(path)?.lines().map(str::to_owned).collect();
+    match texts.is_empty() {
+        true => Err(Failure::Input(format!("{} has no line of text", path.display()))),
+        false => Ok(texts),
+    }
 }
 
 /// The text of a file, or of standard input for `-`.

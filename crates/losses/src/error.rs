@@ -12,4 +12,16 @@ pub enum LossError {
         /// What it was set to.
         value: f64,
     },
+    /// A temperature divides.
+    #[error("`temperature` is {value}: it must be above 0")]
+    Temperature {
+        /// What it was set to.
+        value: f64,
+    },
+    /// A margin is a distance.
+    #[error("`margin` is {value}: it must be at least 0")]
+    Margin {
+        /// What it was set to.
+        value: f64,
+    },
 }

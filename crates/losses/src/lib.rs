@@ -1,7 +1,8 @@
 //! Objectives: what training makes small.
 //!
 //! A [`Loss`] is the number to differentiate, with the named [`Part`]s that it is made of. The classification objective is
-//! [`CrossEntropy`], with label smoothing and with the soft targets of mixup and cutmix.
+//! [`CrossEntropy`], with label smoothing and with the soft targets of mixup and cutmix; [`InfoNce`] and [`Triplet`] make vectors whose
+//! distances mean something.
 //!
 //! # Example
 //!
@@ -19,10 +20,12 @@
 //! # Ok::<(), libellus_losses::LossError>(())
 //! ```
 
+mod contrastive;
 mod cross_entropy;
 mod error;
 mod loss;
 
+pub use contrastive::{InfoNce, InfoNceConfig, Triplet, TripletConfig};
 pub use cross_entropy::{CrossEntropy, CrossEntropyConfig};
 pub use error::LossError;
 pub use loss::{Loss, Part};

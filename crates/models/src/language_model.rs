@@ -138,6 +138,22 @@ impl LanguageModel {
         each!(Self, self, model => model.forward(tokens))
     }
 
+    /// The features of all tokens, which [`logits`](Self::logits) are made of.
+    ///
+    /// # Shapes
+    /// - `tokens`: `[B, T]`, each less than `V`
+    /// - output: `[B, T, D]`
+    ///
+    /// # Panics
+    /// If there are no tokens, or more than the context.
+    pub fn forward_features(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        match self {
+            Self::Gpt2(model) => model.forward_features(tokens, None),
+            Self::Llama(model) => model.forward_features(tokens, None),
+            Self::RnnLm(model) => model.forward_features(tokens, None).output,
+        }
+    }
+
     /// The state of `batch` sequences of which nothing has been read, and up to `capacity` tokens will be. A recurrent
     /// model needs no capacity and has no limit.
     ///

@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::config_file::parse;
 use crate::{
     Architecture, Bert, BertConfig, CifarResNet, CifarResNetConfig, ConfigError, ConvNeXt, ConvNeXtConfig,
-    EfficientNet, EfficientNetConfig, Gpt2, Gpt2Config, ImageArchitecture, InputError, LeNet5, LeNet5Config,
-    Llama, LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config, Preset, ResNet, ResNetConfig, Rnn,
-    RnnConfig, RnnLm, RnnLmConfig, Tensors, Transformer, TransformerConfig, UNet, UNetConfig, Vgg, VggConfig,
-    Vit, VitConfig,
+    EfficientNet, EfficientNetConfig, Gpt2, Gpt2Config, GruAttention, GruAttentionConfig, ImageArchitecture,
+    InputError, LeNet5, LeNet5Config, Llama, LlamaConfig, Mlp, MlpConfig, MobileNetV2, MobileNetV2Config,
+    Preset, ResNet, ResNetConfig, Rnn, RnnConfig, RnnLm, RnnLmConfig, Tensors, Transformer,
+    TransformerConfig, UNet, UNetConfig, Vgg, VggConfig, Vit, VitConfig,
 };
 
 classifiers! {
@@ -51,4 +51,6 @@ models! {
     "bert" => Bert(BertConfig),
     /// An encoder and a decoder of sequences.
     "transformer" => Transformer(TransformerConfig),
+    /// A recurrent encoder and decoder of sequences, with attention.
+    "gru_attention" => GruAttention(GruAttentionConfig),
 }

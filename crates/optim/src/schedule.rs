@@ -39,6 +39,15 @@ pub enum ScheduleConfig {
         #[serde(default)]
         final_factor: f64,
     },
+    /// A linear rise over the first steps, then a fall with the square root of the step.
+    ///
+    /// Vaswani et al. 2017, *Attention Is All You Need*, arXiv:1706.03762, equation 3, which is known as Noam's: step `t` has
+    /// `peak min((t + 1) / w, sqrt(w / (t + 1)))` with a warm-up of `w`; the paper's peak is `1 / sqrt(d_model w)`.
+    Noam {
+        /// Steps `w` of the warm-up, at least 1. Default 4,000, as in the paper.
+        #[serde(default = "default_noam_warmup")]
+        warmup: u64,
+    },
     /// A factor at regular intervals; PyTorch's `StepLR`.
     Step {
         /// Steps between two factors, at least 1.
@@ -70,6 +79,10 @@ pub enum ScheduleConfig {
         #[serde(default = "default_final_div_factor")]
         final_div_factor: f64,
     },
+}
+
+fn default_noam_warmup() -> u64 {
+    4000
 }
 
 fn default_gamma() -> f64 {
@@ -108,6 +121,7 @@ impl ScheduleConfig {
             Self::WarmupCosine { final_factor, .. } => {
                 require((0.0..=1.0).contains(final_factor), "final_factor", *final_factor, "from 0 to 1")
             }
+            Self::Noam { warmup } => require(*warmup > 0, "warmup", *warmup as f64, "at least 1 step"),
             Self::Step { every, gamma } => {
                 require(*every > 0, "every", *every as f64, "at least 1 step")?;
                 require_non_negative("gamma", *gamma)
@@ -160,6 +174,10 @@ impl Schedule {
                 let length = self.total_steps.saturating_sub(*warmup).max(1);
                 let done = (step - warmup).min(length) as f64 / length as f64;
                 cosine(peak, peak * final_factor, done)
+            }
+            ScheduleConfig::Noam { warmup } => {
+                let (step, warmup) = (step as f64 + 1.0, *warmup as f64);
+                peak * (step / warmup).min((warmup / step).sqrt())
             }
             ScheduleConfig::Step { every, gamma } => peak * gamma.powf((step / every) as f64),
             ScheduleConfig::Milestones { at, gamma } => {

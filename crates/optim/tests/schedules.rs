@@ -52,6 +52,8 @@ fn every_run_length_gives_numbers() {
         ScheduleConfig::Constant {},
         ScheduleConfig::WarmupCosine { warmup: 0, final_factor: 0.0 },
         ScheduleConfig::WarmupCosine { warmup: 5, final_factor: 0.1 },
+        ScheduleConfig::Noam { warmup: 1 },
+        ScheduleConfig::Noam { warmup: 3 },
         ScheduleConfig::Step { every: 2, gamma: 0.1 },
         ScheduleConfig::Milestones { at: vec![2, 3], gamma: 0.1 },
         ScheduleConfig::Milestones { at: vec![], gamma: 0.1 },

@@ -173,6 +173,38 @@ impl<M: Module> Learner<M> {
     }
 }
 
+/// For a model most of which is frozen, and comes from elsewhere when the run goes on.
+impl<M: Module> Learner<M> {
+    /// Writes `part` of the model, which is all that is trained, and the optimiser's state into a checkpoint.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    ///
+    /// # Panics
+    /// When the model has a moving average, which is of the whole model.
+    pub fn save_part<P: Module>(&self, part: &P, checkpoint: &mut CheckpointWriter) -> Result<(), TrainError> {
+        assert!(self.ema.is_none(), "a moving average is of the whole model");
+        checkpoint.module(self.name, part)?;
+        checkpoint.optimizer(&format!("{}.optimizer", self.name), &self.optimizer)
+    }
+
+    /// Takes up the state that [`save_part`](Learner::save_part) wrote: `put` brings `part`, as it was then, into the model.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged.
+    pub fn load_part<P: Module>(
+        &mut self,
+        part: P,
+        checkpoint: &CheckpointReader,
+        put: impl FnOnce(&mut M, P),
+    ) -> Result<(), TrainError> {
+        let part = checkpoint.module(self.name, part)?;
+        put(self.model.as_mut().expect("the model is only away during the optimiser's step"), part);
+        self.optimizer = checkpoint.optimizer(&format!("{}.optimizer", self.name), self.optimizer.clone())?;
+        Ok(())
+    }
+}
+
 impl<M: Module> std::fmt::Debug for Learner<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Learner")

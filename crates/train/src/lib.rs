@@ -35,7 +35,7 @@ pub use interrupt::Interrupt;
 pub use learner::{Learner, LearnerConfig};
 pub use observer::Observer;
 pub use options::{
-    OptionsError, Place, merge, parse_options, read_options, refuse_other_options, write_options,
+    OptionsError, Place, merge, parse_options, read_options, write_options, options_at,
 };
 pub use progress::Progress;
 pub use run_dir::RunDir;

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::TrainError;
+use crate::run_dir::RunDir;
+
 /// Options that can't be read, or that can't be met.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -117,20 +120,14 @@ pub fn merge<T: Serialize + DeserializeOwned>(these: &T, others: &T, alternative
 }
 
 /// Refuses to go on with a run, which was begun with the options `saved`, in another way: `wanted` are those given now.
-///
-/// # Errors
-/// The first option of `wanted` that has another value than it had.
-///
-/// # Panics
-/// When they aren't a flat table of numbers, strings and lists.
-pub fn refuse_other_options<T: Serialize>(wanted: &T, saved: &T) -> Result<(), OptionsError> {
+fn refuse_other_options<T: Serialize>(wanted: &toml::Table, saved: &T) -> Result<(), OptionsError> {
     let was = table(saved);
-    match table(wanted).into_iter().find(|(key, value)| was.get(key) != Some(value)) {
+    match wanted.iter().find(|&(key, value)| was.get(key) != Some(value)) {
         None => Ok(()),
         Some((key, value)) => Err(OptionsError::option(
             "resume",
             format!("with {key} = {value}"),
-            match was.get(&key) {
+            match was.get(key) {
                 Some(before) => {
                     format!(
                         "the run was begun with {key} = {before}; begin another one with --config and --out"
@@ -140,6 +137,32 @@ pub fn refuse_other_options<T: Serialize>(wanted: &T, saved: &T) -> Result<(), O
             },
         )),
     }
+}
+
+/// What a run may be given anew when it goes on, since the result doesn't depend on it.
+const FREE: [&str; 3] = ["device", "threads", "workers"];
+
+/// The options of a run: those given, or where it goes on those that it was begun with, but for `device`, `threads` and
+/// `workers`, which may be given anew. `command` lists their keys when it gets `--help`.
+///
+/// # Errors
+/// When the run's configuration can't be read or understood, or was another one than that given.
+///
+/// # Panics
+/// When they aren't a flat table of numbers, strings and lists.
+pub fn options_at<T, E>(given: &T, place: &Place, command: &str) -> Result<T, E>
+where
+    T: Clone + Serialize + DeserializeOwned,
+    E: From<OptionsError> + From<TrainError>,
+{
+    let Place::Resume(folder) = place else { return Ok(given.clone()) };
+    let saved: T = parse_options(&RunDir::read_config(folder)?, &folder.join("config.toml"), command)?;
+    let (free, fixed): (toml::Table, toml::Table) =
+        table(given).into_iter().partition(|(key, _)| FREE.contains(&key.as_str()));
+    refuse_other_options(&fixed, &saved)?;
+    let mut options = table(&saved);
+    options.extend(free);
+    Ok(options.try_into().expect("a union of two sets of options is one"))
 }
 
 fn table<T: Serialize>(options: &T) -> toml::Table {
@@ -184,8 +207,9 @@ mod tests {
     #[test]
     fn a_run_goes_on_as_it_began() {
         let saved = Options { lr: Some(0.5), steps: Some(7), ..Options::default() };
-        assert!(refuse_other_options(&Options { lr: Some(0.5), ..Options::default() }, &saved).is_ok());
-        let error = |wanted: Options| refuse_other_options(&wanted, &saved).unwrap_err().to_string();
+        let refuse = |wanted: Options| refuse_other_options(&table(&wanted), &saved);
+        assert!(refuse(Options { lr: Some(0.5), ..Options::default() }).is_ok());
+        let error = |wanted: Options| refuse(wanted).unwrap_err().to_string();
         assert_eq!(
             error(Options { lr: Some(0.25), ..Options::default() }),
             "--resume with lr = 0.25: the run was begun with lr = 0.5; begin another one with --config and --out"
@@ -194,6 +218,36 @@ mod tests {
             error(Options { epochs: Some(2), ..Options::default() }),
             "--resume with epochs = 2: the run was begun without epochs; begin another one with --config and --out"
         );
+    }
+
+    #[test]
+    fn a_run_goes_on_with_its_options_on_other_threads() {
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default)]
+        struct Options {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            steps: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            threads: Option<u64>,
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let begun = Options { steps: Some(7), threads: Some(1) };
+        drop(RunDir::create(&folder.path().join("run"), &write_options(&begun)).expect("a new run"));
+        let place = Place::Resume(folder.path().join("run"));
+        let at = |given: &Options| options_at::<_, TrainOrOptions>(given, &place, "libellus x train");
+        assert_eq!(at(&Options::default()).unwrap(), begun);
+        let anew = Options { steps: Some(7), threads: Some(2) };
+        assert_eq!(at(&anew).unwrap(), anew);
+        assert!(at(&Options { steps: Some(8), threads: None }).is_err());
+        assert_eq!(options_at::<_, TrainOrOptions>(&anew, &Place::New(None), "").unwrap(), anew);
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    enum TrainOrOptions {
+        #[error(transparent)]
+        Options(#[from] OptionsError),
+        #[error(transparent)]
+        Train(#[from] TrainError),
     }
 
     #[test]

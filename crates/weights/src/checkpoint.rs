@@ -10,7 +10,7 @@ use burn::tensor::TensorData;
 use crate::error::WeightsError;
 use crate::read::source::Source;
 use crate::read::tensor::Located;
-use crate::read::{self, Contents};
+use crate::read::{self, Contents, gguf};
 
 /// A checkpoint whose header has been read and checked. Tensors are read when asked for, by several threads at once if
 /// they like.
@@ -76,6 +76,23 @@ impl Checkpoint {
     /// short arrays are written out.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.contents.metadata
+    }
+
+    /// The texts of an array among a GGUF file's metadata, as `tokenizer.ggml.tokens`. `None` if there is no array of this
+    /// name.
+    ///
+    /// # Errors
+    /// If its values are no texts, there are more than two million, or reading fails.
+    pub fn texts(&self, key: &str) -> Result<Option<Vec<String>>, WeightsError> {
+        self.contents.lists.get(key).map(|list| gguf::texts(list, key)).transpose()
+    }
+
+    /// The numbers of an array among a GGUF file's metadata, whatever their type. `None` if there is no array of this name.
+    ///
+    /// # Errors
+    /// If its values are no numbers, there are more than two million, or reading fails.
+    pub fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, WeightsError> {
+        self.contents.lists.get(key).map(|list| gguf::numbers(list, key)).transpose()
     }
 
     /// What the header says of each tensor, sorted by name.

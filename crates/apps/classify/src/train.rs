@@ -16,13 +16,13 @@ use libellus_optim::{
 };
 use libellus_train::{
     Circumstances, Clock, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer,
-    OptionsError, Place, RunDir, fit, refuse_other_options,
+    OptionsError, Place, RunDir, fit, options_at,
 };
 use libellus_weights::{Checkpoint, Layout, LoadOptions, WeightsError, load, parameter_ids};
 
 use crate::data::{ImageLoader, Parts, inference_pipeline, mixing, training_pipeline};
 use crate::error::ClassifyError;
-use crate::options::{Augment, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
+use crate::options::{COMMAND, Augment, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
 use crate::report::{Finished, write_report};
 use crate::saved::{Description, TASK, TestSplit, Trained};
 use crate::task::ClassifyTask;
@@ -182,21 +182,7 @@ pub fn train(
     interrupt: &Interrupt,
     observer: &mut dyn Observer,
 ) -> Result<TrainOutcome, ClassifyError> {
-    let options = match place {
-        Place::New(_) => options.clone(),
-        // Only what can't change the result may be chosen anew.
-        Place::Resume(folder) => {
-            let saved = TrainOptions::from_toml(&RunDir::read_config(folder)?, &folder.join("config.toml"))?;
-            let free = TrainOptions { device: None, threads: None, workers: None, ..options.clone() };
-            refuse_other_options(&free, &saved)?;
-            TrainOptions {
-                device: options.device.or(saved.device),
-                threads: options.threads.or(saved.threads),
-                workers: options.workers.or(saved.workers),
-                ..saved
-            }
-        }
-    };
+    let options = options_at::<_, ClassifyError>(options, place, COMMAND)?;
     let mut plan = resolve(&options, data_dir)?;
     if matches!(place, Place::Resume(_)) {
         plan.weights = None;

@@ -2,9 +2,11 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use libellus_data::{TokenRange, sample_rng};
+use libellus_models::LanguageModel;
 use rand::RngExt;
 
 use crate::error::TextError;
+use crate::examples::Examples;
 
 /// The chapters of Libellus's own book.
 const CHAPTERS: [&str; 11] = [
@@ -27,13 +29,15 @@ pub(crate) fn book() -> String {
     lines.filter(|line| !line.starts_with('|')).map(|line| format!("{line}\n")).collect()
 }
 
-/// Pieces of text of one length, and what follows each of their tokens; still on the host.
+/// Pieces of text of one length, and what follows their tokens; still on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenBatch {
     /// `[B, T]` in row-major order.
     pub inputs: Vec<i32>,
-    /// The token after each of `inputs`.
+    /// The token after each of `inputs`, or of those in `learnt`.
     pub targets: Vec<i32>,
+    /// Of which of `inputs`, in row-major order, the next token is learnt; `None` for all.
+    pub learnt: Option<Vec<i32>>,
     /// `[B, T]`.
     pub shape: [usize; 2],
 }
@@ -45,20 +49,77 @@ impl TokenBatch {
         // Ids are below 2^20: `validate` of every configuration sees to it.
         let tokens =
             |skip| pieces.iter().flat_map(move |piece| &piece[skip..][..length]).map(|&id| id as i32);
-        Self { inputs: tokens(0).collect(), targets: tokens(1).collect(), shape: [pieces.len(), length] }
+        Self {
+            inputs: tokens(0).collect(),
+            targets: tokens(1).collect(),
+            learnt: None,
+            shape: [pieces.len(), length],
+        }
     }
 
-    /// Brings it to the device: `inputs` as `[B, T]`, `targets` as `[B T]`.
-    pub fn to_device(self, device: &Device) -> (Tensor<2, Int>, Tensor<1, Int>) {
-        let [batch, length] = self.shape;
-        (
-            Tensor::from_data(TensorData::new(self.inputs, [batch, length]), device),
-            Tensor::from_data(TensorData::new(self.targets, [batch * length]), device),
-        )
+    /// What `model` expects after each token that is learnt, and what came.
+    ///
+    /// # Shapes
+    /// - logits: `[N, V]`
+    /// - targets: `[N]`
+    ///
+    /// # Panics
+    /// When a piece is longer than the model's context.
+    pub(crate) fn predict(self, model: &LanguageModel, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
+        let count = self.targets.len();
+        let inputs = Tensor::from_data(TensorData::new(self.inputs, self.shape), device);
+        let targets = Tensor::from_data(TensorData::new(self.targets, [count]), device);
+        let mut features = model.forward_features(inputs).flatten::<2>(0, 1);
+        if let Some(learnt) = self.learnt {
+            features = features.select(0, Tensor::from_data(TensorData::new(learnt, [count]), device));
+        }
+        (model.logits(features.unsqueeze()).squeeze_dim(0), targets)
     }
 }
 
-/// Where batches come from: a text cut into pieces of `length` tokens and the one after them.
+/// Where batches come from.
+#[derive(Clone, Debug)]
+pub enum Pieces {
+    /// A text, of which every token is learnt.
+    Text(Windows),
+    /// Prompts with their completions, of which those are learnt.
+    Examples(Examples),
+}
+
+impl Pieces {
+    /// How many batches have as many tokens, or examples, as there are.
+    pub(crate) fn batches_per_epoch(&self) -> u64 {
+        match self {
+            Self::Text(windows) => windows.batches_per_epoch(),
+            Self::Examples(examples) => examples.batches_per_epoch(),
+        }
+    }
+
+    /// The batches of a run from number `first` on, without end. They depend on `seed` and their number alone.
+    pub(crate) fn random(
+        self,
+        seed: u64,
+        first: u64,
+    ) -> Box<dyn Iterator<Item = Result<TokenBatch, TextError>> + Send> {
+        match self {
+            Self::Text(windows) => Box::new((first..).map(move |index| windows.random(seed, index))),
+            Self::Examples(examples) => Box::new(examples.random(seed, first).map(Ok)),
+        }
+    }
+
+    /// All, or about `most` tokens of them, evenly spread.
+    pub(crate) fn in_order(
+        &self,
+        most: Option<usize>,
+    ) -> Box<dyn Iterator<Item = Result<TokenBatch, TextError>> + '_> {
+        match self {
+            Self::Text(windows) => Box::new(windows.in_order(most)),
+            Self::Examples(examples) => Box::new(examples.in_order(most).map(Ok)),
+        }
+    }
+}
+
+/// A text that is cut into pieces of `length` tokens and the one after them.
 #[derive(Clone, Debug)]
 pub struct Windows {
     tokens: TokenRange,

@@ -2,16 +2,23 @@
 //!
 //! Reimers and Gurevych 2019, arXiv:1908.10084. Reference: sentence-transformers.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use libellus_data::{BatchOptions, Padding, Tokenizer};
 use libellus_models::bert::{BertInput, sentence_embedding};
-use libellus_models::{Bert, Model, Precision, PrepareInference, Prepared};
-use serde::Serialize;
+use libellus_models::{Bert, BertConfig, Model, ModelConfig, Precision, PrepareInference, Prepared};
+use libellus_train::{DESCRIPTION_KEY, RunDir, read_description};
+use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
+use serde::{Deserialize, Serialize};
 
 use crate::error::TextError;
-use crate::saved::{folder_of, public_model};
+use crate::gguf::open_tokenizer_file;
+use crate::saved::{TOKENIZER, folder_of, public_model};
+
+/// What a description says of a sentence encoder.
+const TASK: &str = "text-embed";
 
 /// An encoder of sentences, ready for use.
 #[derive(Debug)]
@@ -57,27 +64,38 @@ impl Embedder {
         device: &Device,
         precision: Precision,
     ) -> Result<Self, TextError> {
-        let (model, path) = public_model(weights, config, device)?;
-        let Model::Bert(model) = model else {
-            return Err(TextError::Incomplete { path, reason: "the model is no BERT".to_owned() });
-        };
-        let folder = folder_of(weights);
-        let tokenizer = Tokenizer::open(tokenizer.unwrap_or(folder))?;
-        let (vocab_size, context) = (model.vocab_size(), model.context());
-        if tokenizer.vocab_size() > vocab_size {
-            return Err(TextError::OtherVocabulary {
-                path,
-                tokenizer: tokenizer.vocab_size(),
-                model: vocab_size,
-            });
-        }
-        let wanted = max_seq_length(folder).or(tokenizer.batch_options().max_len);
-        Ok(Self {
-            model: model.prepare_inference_in(precision),
-            max_len: wanted.map_or(context, |wanted| wanted.min(context)),
-            tokenizer,
-            device: device.clone(),
-        })
+        let EncoderBase { model, tokenizer, max_len, .. } =
+            EncoderBase::open(weights, config, tokenizer, device)?;
+        let model = model.prepare_inference_in(precision);
+        Ok(Self { model, tokenizer, max_len, device: device.clone() })
+    }
+
+    /// Reads what `text contrast` made: a run directory, or a model.safetensors from one.
+    ///
+    /// # Errors
+    /// When there is none, or a part of it is missing or damaged.
+    pub fn open_run(run_or_file: &Path, device: &Device, precision: Precision) -> Result<Self, TextError> {
+        let path = if run_or_file.is_dir() { RunDir::model_in(run_or_file) } else { run_or_file.to_owned() };
+        let checkpoint = Checkpoint::open(&path)?;
+        let incomplete =
+            |reason: &str| TextError::Incomplete { path: path.clone(), reason: reason.to_owned() };
+        let description: Option<EncoderDescription> = read_description(&checkpoint, TASK)
+            .map_err(|reason| TextError::BadDescription { path: path.clone(), reason })?;
+        let description =
+            description.ok_or_else(|| incomplete("it is no model of `libellus text contrast`"))?;
+        let tokenizer = checkpoint.metadata().get(TOKENIZER);
+        let tokenizer = Tokenizer::from_json(
+            tokenizer.ok_or_else(|| incomplete("the tokenizer is missing in it"))?,
+        )?;
+        let model = description.config.init(device)?;
+        let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
+        let (model, max_len) = (model.prepare_inference_in(precision), description.longest);
+        Ok(Self { model, tokenizer, max_len, device: device.clone() })
+    }
+
+    /// What reads the texts.
+    pub fn model(&self) -> &Bert {
+        &self.model
     }
 
     /// The most tokens of a text that are read.
@@ -131,6 +149,71 @@ impl Embedder {
             seen(done);
         }
         Ok(embeddings)
+    }
+}
+
+/// All that a sentence encoder takes beside its weights and its tokenizer; it travels in the same file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EncoderDescription {
+    task: String,
+    pub(crate) version: String,
+    config: BertConfig,
+    /// The most tokens of a text that are read.
+    pub(crate) longest: usize,
+    /// What it was trained on.
+    pub(crate) data: String,
+}
+
+impl EncoderDescription {
+    pub(crate) fn new(config: BertConfig, longest: usize, data: String) -> Self {
+        Self { task: TASK.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), config, longest, data }
+    }
+
+    /// Writes `model` with this description and its tokenizer, in one atomic step.
+    pub(crate) fn save(&self, model: &Bert, tokenizer: &Tokenizer, path: &Path) -> Result<(), TextError> {
+        let description = serde_json::to_string(self).expect("a description is strings and numbers");
+        let metadata = BTreeMap::from([
+            (DESCRIPTION_KEY.to_owned(), description),
+            (TOKENIZER.to_owned(), tokenizer.to_json()),
+        ]);
+        Ok(save(model, path, &Layout::NATIVE, &metadata)?)
+    }
+}
+
+/// A BERT as it was published, to use or to train on.
+pub(crate) struct EncoderBase {
+    pub(crate) model: Bert,
+    pub(crate) config: BertConfig,
+    pub(crate) tokenizer: Tokenizer,
+    /// The most tokens of a text that it is meant to read.
+    pub(crate) max_len: usize,
+}
+
+impl EncoderBase {
+    /// See [`Embedder::open`].
+    pub(crate) fn open(
+        weights: &Path,
+        config: Option<&str>,
+        tokenizer: Option<&Path>,
+        device: &Device,
+    ) -> Result<Self, TextError> {
+        let (model, config, path) = public_model(weights, config, device)?;
+        let (Model::Bert(model), ModelConfig::Bert(config)) = (model, config) else {
+            return Err(TextError::Incomplete { path, reason: "the model is no BERT".to_owned() });
+        };
+        let folder = folder_of(weights);
+        let tokenizer = open_tokenizer_file(tokenizer.unwrap_or(folder))?;
+        let (vocab_size, context) = (model.vocab_size(), model.context());
+        if tokenizer.vocab_size() > vocab_size {
+            return Err(TextError::OtherVocabulary {
+                path,
+                tokenizer: tokenizer.vocab_size(),
+                model: vocab_size,
+            });
+        }
+        let wanted = max_seq_length(folder).or(tokenizer.batch_options().max_len);
+        let max_len = wanted.map_or(context, |wanted| wanted.min(context));
+        Ok(Self { model, config, tokenizer, max_len })
     }
 }
 

@@ -8,6 +8,7 @@ use libellus_inspect::InspectError;
 use libellus_losses::LossError;
 use libellus_models::ConfigError;
 use libellus_optim::OptimError;
+use libellus_train::metrics::MetricsError;
 use libellus_train::{OptionsError, TrainError};
 use libellus_weights::WeightsError;
 
@@ -31,6 +32,77 @@ pub enum TextError {
         tokens: u64,
         /// Tokens of a piece.
         length: u64,
+    },
+    /// A table of which no example can be learnt.
+    #[error(
+        "{}: no prompt leaves room for its completion within {length} tokens: take a larger --context", path.display()
+    )]
+    NoExamples {
+        /// The table.
+        path: PathBuf,
+        /// The most tokens of an example.
+        length: usize,
+    },
+    /// A file that is no text.
+    #[error("{} is no UTF-8 text: byte {position} is wrong", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The first wrong byte, counted from 0.
+        position: usize,
+    },
+    /// Two files of parallel text that don't belong together.
+    #[error(
+        "{} has {source_lines} lines, {} {target_lines}: equal lines must belong together",
+        source_path.display(), target_path.display()
+    )]
+    OtherLines {
+        /// The file of sources.
+        source_path: PathBuf,
+        /// Its lines.
+        source_lines: usize,
+        /// The file of targets.
+        target_path: PathBuf,
+        /// Its lines.
+        target_lines: usize,
+    },
+    /// A line without a target.
+    #[error("{} line {line}: a source, a tab and a target are expected", path.display())]
+    NoTab {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// A word of a pronouncing dictionary without its sounds.
+    #[error("{} line {line}: a word and its sounds are expected, with white space between them", path.display())]
+    NoSounds {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// A class that a model doesn't know.
+    #[error("{}: the model knows no class {class:?}, only {}", path.display(), classes.join(", "))]
+    UnknownClass {
+        /// The table.
+        path: PathBuf,
+        /// The class.
+        class: String,
+        /// Those that it knows.
+        classes: Vec<String>,
+    },
+    /// Texts that are all of one class.
+    #[error("{}: all texts are of one class: there is nothing to tell apart", path.display())]
+    OneClass {
+        /// The table.
+        path: PathBuf,
+    },
+    /// A file without parallel text, or of which nothing can be learnt.
+    #[error("{} holds no pair to learn: it needs a source and a target, neither blank nor longer than --longest", path.display())]
+    NoPairs {
+        /// The file.
+        path: PathBuf,
     },
     /// A prompt without tokens.
     #[error("the prompt has no tokens, and the tokenizer has no mark to begin with: give it some text")]
@@ -106,6 +178,9 @@ pub enum TextError {
     /// Data could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A model put out what is no probability, or there was nothing to measure.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// A device is not to be had.
     #[error(transparent)]
     Device(#[from] DeviceError),

@@ -24,6 +24,8 @@ pub struct Generation {
     pub n: usize,
     /// Where a text ends, without these strings.
     pub stop: Vec<String>,
+    /// The tokens that end a text; if there are none, the tokenizer's end of text does.
+    pub ends: Vec<u32>,
     /// Seed of the random numbers; each text has its own sequence of them.
     pub seed: u64,
     /// Whether a text may be longer than the model's context: the model then reads the last half of its context anew, each time
@@ -39,6 +41,7 @@ impl Default for Generation {
             beams: None,
             n: 1,
             stop: Vec::new(),
+            ends: Vec::new(),
             seed: 0,
             slide: false,
         }
@@ -77,6 +80,10 @@ pub enum Ending {
 }
 
 impl Generation {
+    fn ends(&self, tokenizer: &Tokenizer) -> Vec<u32> {
+        if self.ends.is_empty() { tokenizer.end_of_text().into_iter().collect() } else { self.ends.clone() }
+    }
+
     /// Looks for options that are out of range or contradict each other.
     ///
     /// # Errors
@@ -181,8 +188,8 @@ struct Sequence<'a> {
 
 impl Sequence<'_> {
     /// Takes the text of the newest token; returns what can be shown of it.
-    fn push(&mut self, token: u32, end: Option<u32>) -> Result<String, TextError> {
-        if Some(token) == end {
+    fn push(&mut self, token: u32, ends: &[u32]) -> Result<String, TextError> {
+        if ends.contains(&token) {
             self.ending = Some(Ending::EndOfText);
             return Ok(String::new());
         }
@@ -225,7 +232,7 @@ fn sample(
     heard: &mut dyn FnMut(usize, &str),
 ) -> Result<Vec<Generated>, TextError> {
     let mut sampler = Sampler::new(options.sampling.clone())?;
-    let end = tokenizer.end_of_text();
+    let ends = options.ends(tokenizer);
     let mut sequences = Vec::with_capacity(options.n);
     for index in 0..options.n {
         sequences.push(Sequence {
@@ -254,7 +261,7 @@ fn sample(
             let choice = sampler.choose(logits, prompt, &sequence.tokens, &mut sequence.rng)?;
             sequence.tokens.push(choice.token);
             sequence.log_probabilities.push(choice.log_probability);
-            let shown = sequence.push(choice.token, end)?;
+            let shown = sequence.push(choice.token, &ends)?;
             if !shown.is_empty() {
                 heard(index, &shown);
             }
@@ -304,7 +311,7 @@ fn search(
     // The last token of a text needn't be read.
     let fits = reader.model.context().map_or(usize::MAX, |context| context + 1 - prompt.len());
     let max_tokens = options.max_tokens.min(fits);
-    let end: Vec<u32> = tokenizer.end_of_text().into_iter().collect();
+    let ends = options.ends(tokenizer);
     let stops = |tokens: &[u32]| {
         !options.stop.is_empty()
             && tokenizer
@@ -312,7 +319,7 @@ fn search(
                 .is_ok_and(|text| options.stop.iter().any(|stop| text.contains(stop.as_str())))
     };
     let search = BeamSearch { num_return: options.n, ..beams.clone() };
-    let mut beams = Beams::new(search, options.sampling.clone(), prompt, &end, max_tokens)?;
+    let mut beams = Beams::new(search, options.sampling.clone(), prompt, &ends, max_tokens)?;
     let mut state = reader.state(1, prompt.len().saturating_add(max_tokens));
     let mut logits = reader.read(&[prompt], &mut state);
     while let Some(step) = beams.advance_until(&logits.concat(), stops)? {
@@ -321,7 +328,7 @@ fn search(
     }
     let found = beams.finish().into_iter().enumerate().map(|(index, hypothesis)| {
         let tokens = hypothesis.tokens;
-        let ended = tokens.last().is_some_and(|last| end.contains(last));
+        let ended = tokens.last().is_some_and(|last| ends.contains(last));
         let text = tokenizer.decode(&tokens[..tokens.len() - usize::from(ended)])?;
         let stop = options.stop.iter().filter_map(|stop| text.find(stop.as_str())).min();
         let ending = match (stop, ended) {

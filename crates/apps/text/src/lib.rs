@@ -4,9 +4,15 @@
 //! options to a run directory, [`Trained`] from a run directory or a public checkpoint to [`generate`], [`perplexity`] and
 //! [`score`].
 
+pub mod classify;
+mod common;
+pub mod contrast;
 mod data;
 mod embed;
 mod error;
+mod examples;
+mod finetune;
+mod gguf;
 mod infer;
 mod lora;
 mod metrics;
@@ -18,10 +24,13 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod train;
+pub mod translate;
 
-pub use data::{TokenBatch, Windows};
+pub use data::{Pieces, TokenBatch, Windows};
 pub use embed::{Embedder, Embeddings, Neighbour};
 pub use error::TextError;
+pub use examples::{Example, Examples};
+pub use finetune::{FinetuneOptions, finetune};
 pub use infer::{Ending, Generated, Generation, generate};
 pub use lora::{LoraOptions, add_lora, load_adapter, merge_lora, save_adapter};
 pub use metrics::{Cuts, LossSum, Perplexity, Score, perplexity, score};

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
 use libellus_inspect::write_tensors;
-use libellus_layers::LoraConfig;
+use libellus_layers::{Linear, Lora, LoraConfig};
 use libellus_models::{LanguageModel, Tensors};
 use libellus_train::OptionsError;
 use libellus_weights::{Checkpoint, write_atomic};
@@ -21,6 +21,8 @@ use crate::error::TextError;
 /// The files of an adapter.
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
+/// The target that stands for all layers, as in PEFT.
+const ALL: &str = "all-linear";
 /// What PEFT puts before the names of the model.
 const PREFIX: &str = "base_model.model.";
 
@@ -36,7 +38,8 @@ pub struct LoraOptions {
     pub dropout: f64,
     /// The change is multiplied by `α / sqrt(r)` instead, so that large ranks learn as fast (rank-stabilised).
     pub rank_stabilized: bool,
-    /// Last parts of the names of the layers to adapt; the default is PEFT's: `c_attn` of GPT-2, `q_proj` and `v_proj` of Llama.
+    /// Last parts of the names of the layers to adapt, or `all-linear`; the default is PEFT's: `c_attn` of GPT-2, `q_proj` and
+    /// `v_proj` of Llama.
     pub targets: Vec<String>,
 }
 
@@ -123,19 +126,17 @@ pub fn add_lora(
     device: &Device,
 ) -> Result<LanguageModel, TextError> {
     let config = LoraConfig { rank: options.rank, scale: options.scale(), dropout: options.dropout };
-    let targets = if options.targets.is_empty() { default_targets(&model) } else { options.targets.clone() };
+    let targets = targets_in(&mut model, options);
     let mut linears = model.linears_mut();
+    if linears.is_empty() {
+        let reason = "a recurrent model has no layers that can be adapted";
+        return Err(OptionsError::option("lora", "", reason).into());
+    }
     for target in &targets {
         if !linears.iter().any(|(name, _)| is_target(name, target)) {
-            let mut known: Vec<&str> =
-                linears.iter().filter_map(|(name, _)| name.rsplit('.').next()).collect();
-            known.sort_unstable();
-            known.dedup();
-            let reason = if known.is_empty() {
-                "a recurrent model has no layers that can be adapted".to_owned()
-            } else {
-                format!("it matches no layer of this model; there are {}", known.join(", "))
-            };
+            let known = last_parts(&linears);
+            let reason =
+                format!("it matches no layer of this model; there are {} and {ALL}", known.join(", "));
             return Err(OptionsError::option("lora", format!("targets={target}"), reason).into());
         }
     }
@@ -155,12 +156,44 @@ pub fn merge_lora(mut model: LanguageModel) -> LanguageModel {
     model
 }
 
-fn default_targets(model: &LanguageModel) -> Vec<String> {
+/// The changes of all layers that have one, in order.
+pub(crate) fn changes(model: &LanguageModel) -> Vec<Lora> {
+    model.clone().linears_mut().into_iter().filter_map(|(_, linear)| linear.lora.clone()).collect()
+}
+
+/// Puts [`changes`] back where they came from.
+pub(crate) fn put_changes(model: &mut LanguageModel, changes: Vec<Lora>) {
+    let mut changes = changes.into_iter();
+    for (_, linear) in model.linears_mut() {
+        if linear.lora.is_some() {
+            linear.lora = changes.next();
+        }
+    }
+}
+
+/// Where a run's adapter is.
+pub(crate) fn adapter_in(run: &Path) -> PathBuf {
+    run.join("adapter")
+}
+
+/// The layers that are meant, by the last parts of their names.
+fn targets_in(model: &mut LanguageModel, options: &LoraOptions) -> Vec<String> {
     let targets: &[&str] = match model {
+        _ if options.targets == [ALL] => return last_parts(&model.linears_mut()),
+        _ if !options.targets.is_empty() => return options.targets.clone(),
         LanguageModel::Gpt2(_) => &["c_attn"],
         _ => &["q_proj", "v_proj"],
     };
     targets.iter().map(|&target| target.to_owned()).collect()
+}
+
+/// What layers have for names in a block, each once.
+fn last_parts(linears: &[(String, &mut Linear)]) -> Vec<String> {
+    let mut names: Vec<String> =
+        linears.iter().filter_map(|(name, _)| name.rsplit('.').next()).map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Whether a name is the target or ends with it, as PEFT reads `target_modules`.
@@ -209,7 +242,7 @@ pub fn save_adapter(
     let io = |path: PathBuf| move |source| TextError::Io { action: "write", path, source };
     fs::create_dir_all(folder).map_err(io(folder.to_path_buf()))?;
     let mut model = model.clone();
-    let targets = if options.targets.is_empty() { default_targets(&model) } else { options.targets.clone() };
+    let targets = targets_in(&mut model, options);
     let mut tensors = Tensors::new();
     for (name, linear) in model.linears_mut() {
         if let Some(lora) = &linear.lora {

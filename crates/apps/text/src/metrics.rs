@@ -29,11 +29,11 @@ impl LossSum {
         self.nll / self.tokens.max(1) as f64
     }
 
-    /// Adds the loss of `logits`, `[B, T, V]`, at `targets`, `[B T]`.
-    fn add(&mut self, logits: Tensor<3>, targets: Tensor<1, Int>) {
+    /// Adds the loss of `logits`, `[N, V]`, at `targets`, `[N]`.
+    fn add(&mut self, logits: Tensor<2>, targets: Tensor<1, Int>) {
         let [tokens] = targets.dims();
         let cross_entropy = CrossEntropyConfig::default().init().expect("no smoothing is in range");
-        let mean: f32 = cross_entropy.forward(logits.flatten(0, 1), targets).into_scalar();
+        let mean: f32 = cross_entropy.forward(logits, targets).into_scalar();
         self.nll += f64::from(mean) * tokens as f64;
         self.tokens += tokens;
     }
@@ -50,8 +50,8 @@ pub(crate) fn mean_loss(
 ) -> Result<LossSum, TextError> {
     let mut sum = LossSum::default();
     for batch in batches {
-        let (inputs, targets) = batch?.to_device(device);
-        sum.add(model.forward(inputs), targets);
+        let (logits, targets) = batch?.predict(model, device);
+        sum.add(logits, targets);
     }
     Ok(sum)
 }
@@ -154,7 +154,7 @@ pub fn perplexity(
             let labels = TensorData::new(labels, [group.len() * targets]);
             let mut state = trained.model.new_state(group.len(), read - 1);
             let features = trained.model.read(inputs, &mut state).narrow(1, read - 1 - targets, targets);
-            sum.add(trained.model.logits(features), Tensor::from_data(labels, &trained.device));
+            sum.add(trained.model.logits(features).flatten(0, 1), Tensor::from_data(labels, &trained.device));
             seen(sum.tokens, all);
         }
     }
@@ -207,7 +207,7 @@ pub fn score(trained: &Trained, prompt: &str, continuations: &[String]) -> Resul
                 let features = trained.model.read(Tensor::from_data(inputs, &trained.device), &mut state);
                 let logits = trained.model.logits(features.narrow(1, read - count, count));
                 let targets = TensorData::new(ids[ids.len() - count..].to_vec(), [count]);
-                sum.add(logits, Tensor::from_data(targets, &trained.device));
+                sum.add(logits.flatten(0, 1), Tensor::from_data(targets, &trained.device));
             }
             Ok(Score { text: text.clone(), log_probability: -sum.nll, tokens: count, per_token: -sum.mean() })
         })

@@ -7,7 +7,7 @@ use libellus_train::{OptionsError, merge, parse_options, read_options, write_opt
 use serde::{Deserialize, Serialize};
 
 /// What lists these options.
-const COMMAND: &str = "libellus text train";
+pub(crate) const COMMAND: &str = "libellus text train";
 
 /// The choices for a run: flags of the command line, and keys of a configuration file, which have the same names.
 ///

@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::Module;
 use libellus_train::report::{
     Figure, HtmlReport, Section, Unit, gradient_flow, learning_curves, render, thousands,
 };
 use libellus_train::{Circumstances, Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
-use serde_json::json;
 
-use crate::data::Windows;
+use crate::data::Pieces;
 use crate::error::TextError;
 use crate::infer::{Generation, generate};
 use crate::metrics::mean_loss;
-use crate::saved::Trained;
-use crate::train::{Plan, sample_options};
+use crate::saved::{Description, Trained};
 
 /// Texts of the finished model that the report shows, and how long they are.
 const SAMPLES: usize = 3;
@@ -29,86 +26,89 @@ pub struct Finished {
     pub sample: String,
 }
 
-/// Measures the best weights on all of the held back text, lets them write, and makes both reports.
+/// What a report tells of a run, beside its course.
+pub(crate) struct Story<'a> {
+    /// `GPT on book`
+    pub(crate) title: String,
+    /// What was trained, and on what: `Language model: 3 parameters, trained on 5 tokens`.
+    pub(crate) what: String,
+    /// The command that trains, without its options.
+    pub(crate) verb: &'a str,
+    pub(crate) config: serde_json::Value,
+    pub(crate) toml: String,
+    pub(crate) seed: u64,
+    pub(crate) dataset: serde_json::Value,
+    /// The data as a person is told of it.
+    pub(crate) data: String,
+    pub(crate) validation: Option<Pieces>,
+    pub(crate) description: &'a Description,
+    /// The validation loss of the model that was begun with, if there was one.
+    pub(crate) before: Option<f64>,
+    /// What the finished model wrote: what it is, and the text.
+    pub(crate) texts: Vec<(String, String)>,
+    pub(crate) texts_caption: &'a str,
+}
+
+/// Texts that the finished model makes of nothing, for the report.
+pub(crate) fn write_samples(trained: &Trained, sampling: &Generation) -> Result<Vec<String>, TextError> {
+    let generation = Generation { max_tokens: SAMPLE_TOKENS, n: SAMPLES, ..sampling.clone() };
+    let prompt = trained.default_prompt();
+    let (model, tokenizer) = (&trained.model, &trained.tokenizer);
+    let texts = generate(model, tokenizer, &prompt, &generation, &trained.device, &mut |_, _| {})?;
+    Ok(texts.into_iter().map(|generated| generated.text).collect())
+}
+
+/// Measures the best weights on all that was held back, and makes both reports.
 pub(crate) fn write_report(
     run: &RunDir,
-    plan: &Plan,
+    story: &Story<'_>,
     trained: &Trained,
     outcome: Outcome,
     circumstances: &Circumstances<'_>,
-) -> Result<Finished, TextError> {
-    let context = plan.options.context.unwrap_or(128);
+) -> Result<RunSummary, TextError> {
     let mut metrics = BTreeMap::new();
-    if !plan.validation.is_empty() {
-        let windows = Windows::new(plan.validation.clone(), context, 32, "held back")?;
-        let loss = mean_loss(&trained.model, windows.in_order(None), &trained.device)?.mean();
+    if let Some(validation) = &story.validation {
+        let loss = mean_loss(&trained.model, validation.in_order(None), &trained.device)?.mean();
         metrics.insert("loss".to_owned(), loss);
         metrics.insert("perplexity".to_owned(), loss.exp());
-        metrics.insert("bits_per_character".to_owned(), plan.description.bits_per_character(loss));
+        if let Pieces::Text(_) = validation {
+            metrics.insert("bits_per_character".to_owned(), story.description.bits_per_character(loss));
+        }
+        metrics.extend(story.before.map(|loss| ("loss_before".to_owned(), loss)));
     }
-    let generation = Generation { max_tokens: SAMPLE_TOKENS, n: SAMPLES, ..sample_options(&plan.options) };
-    let texts = generate(
-        &trained.model,
-        &trained.tokenizer,
-        &trained.default_prompt(),
-        &generation,
-        &trained.device,
-        &mut |_, _| {},
-    )?;
-    let texts: Vec<String> = texts.into_iter().map(|generated| generated.text).collect();
-
     let evaluations = outcome.rows.iter().filter(|row| matches!(row, Row::Evaluation { .. }));
     let summary = RunSummary {
         command: circumstances.command.to_owned(),
-        version: plan.description.version.clone(),
-        config: json!(plan.options),
-        seed: plan.options.seed.unwrap_or(0),
+        version: story.description.version.clone(),
+        config: story.config.clone(),
+        seed: story.seed,
         device: circumstances.device.to_string(),
-        dataset: json!({
-            "name": plan.corpus,
-            "vocabulary": plan.tokenizer.vocab_size(),
-            "train": plan.train.len(),
-            "validation": plan.validation.len(),
-            "characters_per_token": plan.description.characters_per_token,
-        }),
+        dataset: story.dataset.clone(),
         metrics,
         history: evaluations.cloned().collect(),
         duration_s: outcome.elapsed.as_secs_f64(),
         peak_rss_bytes: peak_rss_bytes(),
     };
     let page = HtmlReport {
-        title: format!("{} on {}", model_name(plan), plan.corpus),
-        subtitle: subtitle(plan, trained, &outcome),
+        title: story.title.clone(),
+        subtitle: subtitle(story, &outcome),
         headline: headline(&summary.metrics, &outcome),
-        sections: sections(plan, &outcome, &texts),
-        facts: facts(plan, &summary, circumstances),
+        sections: sections(story, &outcome),
+        facts: facts(story, &summary, circumstances),
     };
     run.write("report.html", render(&page).as_bytes())?;
     run.write_json("report.json", &summary)?;
-    Ok(Finished { summary, sample: texts.into_iter().next().unwrap_or_default() })
+    Ok(summary)
 }
 
-/// As people write it.
-fn model_name(plan: &Plan) -> &'static str {
-    use crate::options::ModelName;
-    match plan.options.model.unwrap_or(ModelName::Gpt) {
-        ModelName::Gpt => "GPT",
-        ModelName::Llama => "Llama",
-        ModelName::Rnn => "RNN",
-        ModelName::Lstm => "LSTM",
-        ModelName::Gru => "GRU",
-    }
-}
-
-fn subtitle(plan: &Plan, trained: &Trained, outcome: &Outcome) -> String {
+fn subtitle(story: &Story<'_>, outcome: &Outcome) -> String {
     let ending = match outcome.ending {
         Ending::StoppedEarly => ", stopped early",
         Ending::Completed | Ending::Interrupted => "",
     };
     format!(
-        "Language model: {} parameters, trained on {} tokens in {} steps ({:.1} epochs){ending}",
-        thousands(trained.model.num_params()),
-        thousands(plan.train.len() as usize),
+        "{} in {} steps ({:.1} epochs){ending}",
+        story.what,
         thousands(outcome.clock.step as usize),
         outcome.clock.epochs_done(),
     )
@@ -116,7 +116,8 @@ fn subtitle(plan: &Plan, trained: &Trained, outcome: &Outcome) -> String {
 
 fn headline(metrics: &BTreeMap<String, f64>, outcome: &Outcome) -> Vec<Figure> {
     let figures = [
-        ("loss", "validation loss", "nats per token, on the text that was held back"),
+        ("loss", "validation loss", "nats per token, on what was held back"),
+        ("loss_before", "loss before", "of the model that the run began with, on the same"),
         ("perplexity", "perplexity", "tokens between which it is undecided, on average"),
         ("bits_per_character", "bits per character", "what a character of that text would take, compressed"),
     ];
@@ -127,7 +128,7 @@ fn headline(metrics: &BTreeMap<String, f64>, outcome: &Outcome) -> Vec<Figure> {
     figures.chain([Figure::training_time(outcome)]).collect()
 }
 
-fn sections(plan: &Plan, outcome: &Outcome, texts: &[String]) -> Vec<Section> {
+fn sections(story: &Story<'_>, outcome: &Outcome) -> Vec<Section> {
     let learning = outcome.rows.iter().filter_map(|row| match row {
         Row::Evaluation { step, sample: Some(sample), metrics, .. } => {
             let loss =
@@ -136,12 +137,12 @@ fn sections(plan: &Plan, outcome: &Outcome, texts: &[String]) -> Vec<Section> {
         }
         _ => None,
     });
-    let written = texts.iter().enumerate().map(|(index, text)| (format!("text {}", index + 1), text.clone()));
+    let learning: Vec<_> = learning.collect();
     let mut sections = vec![
         Section::Texts {
             title: "What it writes".to_owned(),
-            caption: "Texts of the finished model, made token by token from an empty line at temperature 0.8.".to_owned(),
-            texts: written.collect(),
+            caption: story.texts_caption.to_owned(),
+            texts: story.texts.clone(),
         },
         Section::Curves {
             title: "Learning curves".to_owned(),
@@ -152,38 +153,34 @@ fn sections(plan: &Plan, outcome: &Outcome, texts: &[String]) -> Vec<Section> {
         },
         Section::Texts {
             title: "How it learnt to write".to_owned(),
-            caption: "A text from each validation: first letters, then words, then sentences.".to_owned(),
-            texts: learning.collect(),
+            caption: "A text from each validation.".to_owned(),
+            texts: learning,
         },
         Section::Flow { title: "Gradient flow by layer".to_owned(), flow: gradient_flow(outcome) },
         Section::Config {
             title: "Configuration".to_owned(),
-            caption: "Everything that was chosen or decided; `libellus text train --config config.toml` repeats the run."
-                .to_owned(),
-            toml: plan.options.to_toml(),
+            caption: format!(
+                "Everything that was chosen or decided; `{} --config config.toml` repeats the run.",
+                story.verb
+            ),
+            toml: story.toml.clone(),
         },
     ];
     sections.retain(|section| !matches!(section, Section::Texts { texts, .. } if texts.is_empty()));
     sections
 }
 
-fn facts(plan: &Plan, summary: &RunSummary, circumstances: &Circumstances<'_>) -> Vec<(String, String)> {
+fn facts(
+    story: &Story<'_>,
+    summary: &RunSummary,
+    circumstances: &Circumstances<'_>,
+) -> Vec<(String, String)> {
     let mut facts = vec![
         ("command", summary.command.clone()),
         ("Libellus", summary.version.clone()),
         ("seed", summary.seed.to_string()),
         ("device", format!("{}, {} threads", circumstances.device, circumstances.threads)),
-        (
-            "text",
-            format!(
-                "{}: {} tokens to learn, {} held back, of {} different ones; {:.2} characters each",
-                plan.corpus,
-                thousands(plan.train.len() as usize),
-                thousands(plan.validation.len() as usize),
-                thousands(plan.tokenizer.vocab_size()),
-                plan.description.characters_per_token,
-            ),
-        ),
+        ("text", story.data.clone()),
         ("training time", format!("{:.1} s", summary.duration_s)),
     ];
     facts

@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use libellus_data::Tokenizer;
+use libellus_data::{ChatTemplate, Tokenizer};
 use libellus_inspect::{Design, Loaded};
-use libellus_models::{LanguageModel, LanguageModelConfig, Model, Precision, PrepareInference, Prepared};
+use libellus_models::{
+    LanguageModel, LanguageModelConfig, Model, ModelConfig, Precision, PrepareInference, Prepared,
+};
 use libellus_train::{DESCRIPTION_KEY, RunDir, read_description};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TextError;
+use crate::gguf::open_tokenizer;
 use crate::lora::{load_adapter, merge_lora};
 
 /// The key of the tokenizer, as the text of a `tokenizer.json`.
-const TOKENIZER: &str = "tokenizer";
+pub(crate) const TOKENIZER: &str = "tokenizer";
 /// What [`Description::task`] says of a language model.
 pub(crate) const TASK: &str = "text";
 
@@ -75,7 +78,7 @@ pub enum Origin {
         weights: PathBuf,
         /// A configuration file, or the name of a preset. Without it, the `config.json` beside the weights.
         config: Option<String>,
-        /// The tokenizer. Without it, the one beside the weights.
+        /// The tokenizer. Without it, the one in the weights, if they are a GGUF file with one, or else beside them.
         tokenizer: Option<PathBuf>,
     },
 }
@@ -87,6 +90,8 @@ pub struct Trained {
     pub model: Prepared<LanguageModel>,
     /// What it reads and writes with.
     pub tokenizer: Tokenizer,
+    /// How it wants conversations to be written, if its checkpoint says so.
+    pub chat: Option<ChatTemplate>,
     /// What it is, if this project trained it.
     pub description: Option<Description>,
     /// The file it was read from.
@@ -107,55 +112,25 @@ impl Trained {
         device: &Device,
         precision: Precision,
     ) -> Result<Self, TextError> {
-        let (model, tokenizer, description, path) = match origin {
-            Origin::Run(run_or_file) => {
-                let path =
-                    if run_or_file.is_dir() { RunDir::model_in(run_or_file) } else { run_or_file.clone() };
-                let checkpoint = Checkpoint::open(&path)?;
-                let incomplete =
-                    |reason: &str| TextError::Incomplete { path: path.clone(), reason: reason.to_owned() };
-                let description = Description::of(&checkpoint)?.ok_or_else(|| {
-                    incomplete("it does not say what it is; for a checkpoint from elsewhere, use --weights")
-                })?;
-                let tokenizer = checkpoint
-                    .metadata()
-                    .get(TOKENIZER)
-                    .ok_or_else(|| incomplete("the tokenizer is missing in it"))
-                    .and_then(|json| Ok(Tokenizer::from_json(json)?))?;
-                let model = description.config.init(device)?;
-                let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
-                (model, tokenizer, Some(description), path)
-            }
-            Origin::Public { weights, config, tokenizer } => {
-                let (model, path) = public_model(weights, config.as_deref(), device)?;
-                let model = match model {
-                    Model::Gpt2(model) => LanguageModel::Gpt2(model),
-                    Model::Llama(model) => LanguageModel::Llama(model),
-                    Model::RnnLm(model) => LanguageModel::RnnLm(model),
-                    _ => {
-                        let reason =
-                            "the model doesn't continue texts: GPT-2, Llama and recurrent language models do";
-                        return Err(TextError::Incomplete { path, reason: reason.to_owned() });
-                    }
-                };
-                let tokenizer = Tokenizer::open(tokenizer.as_deref().unwrap_or_else(|| folder_of(weights)))?;
-                (model, tokenizer, None, path)
-            }
-        };
-        // A checkpoint may have rows for more tokens than its tokenizer, to round them up.
-        if tokenizer.vocab_size() > model.vocab_size() {
-            return Err(TextError::OtherVocabulary {
-                path,
-                tokenizer: tokenizer.vocab_size(),
-                model: model.vocab_size(),
-            });
-        }
+        let Base { model, tokenizer, chat, description, path, .. } = Base::open(origin, device)?;
         let model = match adapter {
             Some(folder) => merge_lora(load_adapter(model, folder, device)?.0),
             None => model,
         };
         let model = model.prepare_inference_in(precision);
-        Ok(Self { model, tokenizer, description, path, device: device.clone() })
+        Ok(Self { model, tokenizer, chat, description, path, device: device.clone() })
+    }
+
+    /// How the model wants conversations to be written.
+    ///
+    /// # Errors
+    /// When its checkpoint doesn't say so.
+    pub fn chat_template(&self) -> Result<&ChatTemplate, TextError> {
+        self.chat.as_ref().ok_or_else(|| {
+            let reason = "the model has no chat template, which its GGUF file or chat_template.jinja or tokenizer_config.json \
+                          beside it would have: leave --chat out";
+            TextError::Incomplete { path: self.path.clone(), reason: reason.to_owned() }
+        })
     }
 
     /// What a text begins with where nobody says: an empty line, or the first token of a tokenizer that has no line ends.
@@ -169,6 +144,65 @@ impl Trained {
     /// When there are none, or the tokenizer doesn't know a character.
     pub fn prompt_tokens(&self, prompt: &str) -> Result<Vec<u32>, TextError> {
         prompt_tokens(&self.tokenizer, prompt)
+    }
+}
+
+/// A language model as it was saved, to use or to train on.
+pub(crate) struct Base {
+    pub(crate) model: LanguageModel,
+    pub(crate) config: LanguageModelConfig,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) chat: Option<ChatTemplate>,
+    pub(crate) description: Option<Description>,
+    pub(crate) path: PathBuf,
+}
+
+impl Base {
+    /// # Errors
+    /// When there is none, a part of it is missing or damaged, or it is no language model.
+    pub(crate) fn open(origin: &Origin, device: &Device) -> Result<Self, TextError> {
+        let base = match origin {
+            Origin::Run(run_or_file) => Self::of_run(run_or_file, device)?,
+            Origin::Public { weights, config, tokenizer } => {
+                let (model, config, path) = public_model(weights, config.as_deref(), device)?;
+                let model = match model {
+                    Model::Gpt2(model) => LanguageModel::Gpt2(model),
+                    Model::Llama(model) => LanguageModel::Llama(model),
+                    Model::RnnLm(model) => LanguageModel::RnnLm(model),
+                    _ => {
+                        let reason =
+                            "the model doesn't continue texts: GPT-2, Llama and recurrent language models do";
+                        return Err(TextError::Incomplete { path, reason: reason.to_owned() });
+                    }
+                };
+                let (tokenizer, chat) = open_tokenizer(weights, tokenizer.as_deref())?;
+                Self { model, config: config.try_into()?, tokenizer, chat, description: None, path }
+            }
+        };
+        // A checkpoint may have rows for more tokens than its tokenizer, to round them up.
+        let (tokenizer, model) = (base.tokenizer.vocab_size(), base.model.vocab_size());
+        if tokenizer > model {
+            return Err(TextError::OtherVocabulary { path: base.path, tokenizer, model });
+        }
+        Ok(base)
+    }
+
+    fn of_run(run_or_file: &Path, device: &Device) -> Result<Self, TextError> {
+        let path = if run_or_file.is_dir() { RunDir::model_in(run_or_file) } else { run_or_file.to_owned() };
+        let checkpoint = Checkpoint::open(&path)?;
+        let incomplete =
+            |reason: &str| TextError::Incomplete { path: path.clone(), reason: reason.to_owned() };
+        let description = Description::of(&checkpoint)?.ok_or_else(|| {
+            incomplete("it does not say what it is; for a checkpoint from elsewhere, use --weights")
+        })?;
+        let tokenizer = checkpoint
+            .metadata()
+            .get(TOKENIZER)
+            .ok_or_else(|| incomplete("the tokenizer is missing in it"))
+            .and_then(|json| Ok(Tokenizer::from_json(json)?))?;
+        let config = description.config.clone();
+        let model = load(config.init(device)?, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
+        Ok(Self { model, config, tokenizer, chat: None, description: Some(description), path })
     }
 }
 
@@ -190,12 +224,12 @@ pub(crate) fn prompt_tokens(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u
     if tokens.is_empty() { Err(TextError::EmptyPrompt) } else { Ok(tokens) }
 }
 
-/// The model of a public checkpoint, and the file it was read from.
+/// The model of a public checkpoint, what it is, and the file it was read from.
 pub(crate) fn public_model(
     weights: &Path,
     config: Option<&str>,
     device: &Device,
-) -> Result<(Model, PathBuf), TextError> {
+) -> Result<(Model, ModelConfig, PathBuf), TextError> {
     let beside = folder_of(weights).join("config.json");
     let design = match config {
         Some(name) if !Path::new(name).is_file() => Some(Design::preset(name)?),
@@ -205,7 +239,7 @@ pub(crate) fn public_model(
     };
     let checkpoint = Checkpoint::open(weights)?;
     let loaded = Loaded::open(design, &checkpoint, None, &LoadOptions::default(), device)?;
-    Ok((loaded.model, checkpoint.path().to_path_buf()))
+    Ok((loaded.model, loaded.design.config, checkpoint.path().to_path_buf()))
 }
 
 /// Where the other files of a public checkpoint are.

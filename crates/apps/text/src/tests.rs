@@ -52,6 +52,7 @@ fn trained(config: &LanguageModelConfig) -> Trained {
     Trained {
         model: model(config).prepare_inference_in(Precision::F32),
         tokenizer: tokenizer(),
+        chat: None,
         description: None,
         path: "tiny".into(),
         device: device(),

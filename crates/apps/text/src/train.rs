@@ -6,28 +6,31 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Device;
 use libellus_backend::set_threads;
-use libellus_data::{Corpus, Scheme, TokenRange, Tokenizer, Tokens, tokenize};
+use libellus_data::{Corpus, Scheme, TextError as CorpusError, TokenRange, Tokenizer, Tokens, tokenize};
 use libellus_losses::CrossEntropyConfig;
 use libellus_models::rnn::RecurrentCell;
 use libellus_models::{Gpt2Config, LanguageModelConfig, LlamaConfig, Precision, RnnLmConfig};
-use libellus_optim::{AdamWConfig, DecayPolicy, OptimizerConfig, ScheduleConfig};
+use libellus_optim::{AdamWConfig, ScheduleConfig};
+use libellus_train::report::thousands;
 use libellus_train::{
-    Circumstances, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer, OptionsError,
-    Place, RunDir, fit, refuse_other_options,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Observer, Place, RunDir, fit,
+    options_at,
 };
+use serde_json::json;
 
-use crate::data::{Windows, book};
+use crate::common::{AdamW, Intervals, at_least_one, keep, option, refuse_idle, share};
+use crate::data::{Pieces, Windows, book};
 use crate::error::TextError;
 use crate::infer::Generation;
-use crate::options::{Keep, ModelName, TrainOptions};
-use crate::report::{Finished, write_report};
+use crate::options::{COMMAND, Keep, ModelName, TrainOptions};
+use crate::report::{Finished, Story, write_report, write_samples};
 use crate::sampling::Sampling;
-use crate::saved::{Description, Origin, TASK, Trained};
-use crate::task::TextTask;
+use crate::saved::{Description, Origin, TASK, Trained, default_prompt};
+use crate::task::{Product, TextTask};
 
 /// The folder's tokenizer and text as tokens, so that a run that goes on needs neither trained nor read again.
 const TOKENIZER_FILE: &str = "tokenizer.json";
-const TOKENS_FILE: &str = "tokens.bin";
+pub(crate) const TOKENS_FILE: &str = "tokens.bin";
 
 /// Decides what the options leave open.
 ///
@@ -36,7 +39,7 @@ const TOKENS_FILE: &str = "tokens.bin";
 pub fn resolve(options: &TrainOptions) -> Result<TrainOptions, TextError> {
     let model = options.model.unwrap_or(ModelName::Gpt);
     let recurrent = !matches!(model, ModelName::Gpt | ModelName::Llama);
-    let idle = [
+    refuse_idle(&[
         ("n-heads", options.n_heads.is_some() && recurrent, "gpt and llama have attention heads"),
         (
             "tie-embeddings",
@@ -44,25 +47,10 @@ pub fn resolve(options: &TrainOptions) -> Result<TrainOptions, TextError> {
             "gpt always ties them",
         ),
         ("column", options.column.is_some() && options.corpus.is_none(), "the book has no columns"),
-        (
-            "patience",
-            options.patience.is_some()
-                && (options.validation == Some(0.0) || options.keep == Some(Keep::Last)),
-            "without validation, or with --keep last, no validation is better than another",
-        ),
-    ];
-    if let Some((name, _, reason)) = idle.into_iter().find(|(_, is_idle, _)| *is_idle) {
-        return Err(option(name, "", format!("it has no effect here: {reason}")));
-    }
-    let validation = options.validation.unwrap_or(0.1);
-    if !(0.0..1.0).contains(&validation) {
-        return Err(option("validation", validation, "it must be at least 0 and below 1"));
-    }
-    let keep = options.keep.unwrap_or(if validation > 0.0 { Keep::Best } else { Keep::Last });
-    if keep == Keep::Best && validation == 0.0 {
-        return Err(option("keep", "best", "without held back text nothing tells which weights are best"));
-    }
-    for (name, value) in [
+    ])?;
+    let validation = share("validation", options.validation.unwrap_or(0.1))?;
+    let keep = keep(validation, options.keep, options.patience)?;
+    at_least_one(&[
         ("context", options.context),
         ("batch-size", options.batch_size),
         ("accumulate", options.accumulate),
@@ -70,11 +58,7 @@ pub fn resolve(options: &TrainOptions) -> Result<TrainOptions, TextError> {
         ("n-layers", options.n_layers),
         ("n-heads", options.n_heads),
         ("d-model", options.d_model),
-    ] {
-        if value == Some(0) {
-            return Err(option(name, 0, "it must be at least 1"));
-        }
-    }
+    ])?;
     let steps = options.steps.unwrap_or(1000);
     Ok(TrainOptions {
         tokenizer: Some(options.tokenizer.clone().unwrap_or_else(|| Scheme::Char.to_string())),
@@ -173,20 +157,7 @@ pub fn train(
     observer: &mut dyn Observer,
     tokenizing: &mut dyn FnMut(u64, u64),
 ) -> Result<TrainOutcome, TextError> {
-    let options = match place {
-        Place::New(_) => options.clone(),
-        // Only what can't change the result may be chosen anew.
-        Place::Resume(folder) => {
-            let saved = TrainOptions::from_toml(&RunDir::read_config(folder)?, &folder.join("config.toml"))?;
-            let free = TrainOptions { device: None, threads: None, ..options.clone() };
-            refuse_other_options(&free, &saved)?;
-            TrainOptions {
-                device: options.device.or(saved.device),
-                threads: options.threads.or(saved.threads),
-                ..saved
-            }
-        }
-    };
+    let options = options_at::<_, TextError>(options, place, COMMAND)?;
     let options = resolve(&options)?;
     let threads = set_threads(options.threads);
     let device_name = options.device.unwrap_or_default();
@@ -235,12 +206,64 @@ pub fn train(
     }
     let trained = Trained::open(&Origin::Run(run.path().to_path_buf()), None, &device, Precision::F32)?;
     let circumstances = Circumstances { command, device: device_name, threads };
-    let finished = write_report(&run, &plan, &trained, outcome, &circumstances)?;
-    Ok(TrainOutcome { run: run.path().to_path_buf(), finished: Some(finished) })
+    let texts = write_samples(&trained, &sample_options(None, plan.options.seed))?;
+    let sample = texts.first().cloned().unwrap_or_default();
+    let story = story(&plan, &trained, task.validation, texts);
+    let summary = write_report(&run, &story, &trained, outcome, &circumstances)?;
+    Ok(TrainOutcome { run: run.path().to_path_buf(), finished: Some(Finished { summary, sample }) })
+}
+
+/// What the report tells of the run.
+fn story<'a>(
+    plan: &'a Plan,
+    trained: &Trained,
+    validation: Option<Pieces>,
+    texts: Vec<String>,
+) -> Story<'a> {
+    let model = match plan.options.model.unwrap_or(ModelName::Gpt) {
+        ModelName::Gpt => "GPT",
+        ModelName::Llama => "Llama",
+        ModelName::Rnn => "RNN",
+        ModelName::Lstm => "LSTM",
+        ModelName::Gru => "GRU",
+    };
+    let texts = texts.into_iter().enumerate().map(|(index, text)| (format!("text {}", index + 1), text));
+    Story {
+        title: format!("{model} on {}", plan.corpus),
+        what: format!(
+            "Language model: {} parameters, trained on {} tokens",
+            thousands(trained.model.num_params()),
+            thousands(plan.train.len() as usize),
+        ),
+        verb: "libellus text train",
+        config: json!(plan.options),
+        toml: plan.options.to_toml(),
+        seed: plan.options.seed.unwrap_or(0),
+        dataset: json!({
+            "name": plan.corpus,
+            "vocabulary": plan.tokenizer.vocab_size(),
+            "train": plan.train.len(),
+            "validation": plan.validation.len(),
+            "characters_per_token": plan.description.characters_per_token,
+        }),
+        data: format!(
+            "{}: {} tokens to learn, {} held back, of {} different ones; {:.2} characters each",
+            plan.corpus,
+            thousands(plan.train.len() as usize),
+            thousands(plan.validation.len() as usize),
+            thousands(plan.tokenizer.vocab_size()),
+            plan.description.characters_per_token,
+        ),
+        validation,
+        description: &plan.description,
+        before: None,
+        texts: texts.collect(),
+        texts_caption: "Texts of the finished model, made token by token from an empty line at temperature 0.8.",
+    }
 }
 
 /// The text as the run's file of tokens, which is made if it isn't there.
-fn tokens_of(
+pub(crate) fn tokens_of(
     run: &RunDir,
     corpus: &Corpus,
     tokenizer: &Tokenizer,
@@ -330,10 +353,19 @@ fn open_corpus(options: &TrainOptions) -> Result<Corpus, TextError> {
 /// A tokenizer that is learnt from the text, or read from a file.
 fn new_tokenizer(options: &TrainOptions, corpus: &Corpus) -> Result<Tokenizer, TextError> {
     let name = options.tokenizer.as_deref().unwrap_or("char");
+    tokenizer_of("tokenizer", name, corpus.documents().map(|piece| Ok(piece?.text)))
+}
+
+/// The tokenizer that the option `flag` names: a scheme, whose tokens are learnt from `texts`, or a file.
+pub(crate) fn tokenizer_of(
+    flag: &'static str,
+    name: &str,
+    texts: impl Iterator<Item = Result<String, CorpusError>> + Send,
+) -> Result<Tokenizer, TextError> {
     match name.parse::<Scheme>() {
-        Ok(scheme) => Ok(Tokenizer::train(scheme, corpus.documents().map(|piece| Ok(piece?.text)))?),
-        Err(_) if Path::new(name).exists() => Ok(Tokenizer::open(Path::new(name))?),
-        Err(error) => Err(option("tokenizer", name, error.to_string())),
+        Ok(scheme) => Ok(Tokenizer::train(scheme, texts)?),
+        Err(_) if Path::new(name).exists() => crate::gguf::open_tokenizer_file(Path::new(name)),
+        Err(error) => Err(option(flag, name, error.to_string())),
     }
 }
 
@@ -346,14 +378,13 @@ pub fn prepare(plan: &Plan, device: &Device) -> Result<(TextTask, FitConfig), Te
     let seed = options.seed.unwrap_or(0);
     let steps = options.steps.unwrap_or(1);
     let (context, batch_size) = (options.context.unwrap_or(128), options.batch_size.unwrap_or(16));
-    let fit_config = FitConfig {
-        length: Length::Steps(steps),
+    let intervals = Intervals {
         validate_every: options.validate_every,
         checkpoint_every: options.checkpoint_every,
-        log_every: options.log_every.unwrap_or(10),
+        log_every: options.log_every,
         patience: options.patience,
     };
-    fit_config.validate()?;
+    let fit_config = intervals.fit_config(steps)?;
     let train = Windows::new(plan.train.clone(), context, batch_size, "training")?;
     let validation = (options.validation != Some(0.0))
         .then(|| Windows::new(plan.validation.clone(), context, batch_size.max(32), "held back"))
@@ -366,68 +397,51 @@ pub fn prepare(plan: &Plan, device: &Device) -> Result<(TextTask, FitConfig), Te
     let task = TextTask {
         learner,
         loss: CrossEntropyConfig::default().init()?,
-        train,
-        validation,
+        train: Pieces::Text(train),
+        validation: validation.map(Pieces::Text),
         validation_tokens: options.validation_tokens.unwrap_or(1 << 15),
-        sample: sample_options(options),
+        sample: sample_options(options.sample, options.seed),
+        prompt: default_prompt(&plan.tokenizer),
         tokenizer: plan.tokenizer.clone(),
         keep: options.keep.unwrap_or(Keep::Last),
         accumulate: options.accumulate.unwrap_or(1),
         seed,
         description: plan.description.clone(),
+        product: Product::Model,
         device: device.clone(),
     };
     Ok((task, fit_config))
 }
 
 /// How text is made while a model learns: a little below its own temperature, where a small model is easier to read.
-pub(crate) fn sample_options(options: &TrainOptions) -> Generation {
+pub(crate) fn sample_options(tokens: Option<usize>, seed: Option<u64>) -> Generation {
     Generation {
-        max_tokens: options.sample.unwrap_or(0),
+        max_tokens: tokens.unwrap_or(0),
         sampling: Sampling { temperature: 0.8, ..Sampling::default() },
-        seed: options.seed.unwrap_or(0),
+        seed: seed.unwrap_or(0),
         slide: true,
         ..Generation::default()
     }
 }
 
-fn learner_config(options: &TrainOptions, total_steps: u64) -> Result<LearnerConfig, TextError> {
+fn learner_config(options: &TrainOptions, steps: u64) -> Result<LearnerConfig, TextError> {
     let default = AdamWConfig::default();
     let betas = match options.betas.as_deref() {
         None => default.betas,
         Some(&[first, second]) => [first, second],
         Some(given) => return Err(option("betas", format!("{given:?}"), "two numbers, as in 0.9,0.99")),
     };
-    let lr = options.lr.unwrap_or(1e-3);
-    if !(lr > 0.0 && lr.is_finite()) {
-        return Err(option("lr", lr, "it must be above 0"));
-    }
-    let clip_norm = options.clip_norm.unwrap_or(0.0);
-    if clip_norm.is_nan() || clip_norm < 0.0 {
-        return Err(option("clip-norm", clip_norm, "it must be at least 0"));
-    }
-    Ok(LearnerConfig {
-        optimizer: OptimizerConfig::AdamW(AdamWConfig {
-            betas,
-            weight_decay: options.weight_decay.unwrap_or(default.weight_decay),
-            ..default
-        }),
-        lr,
+    let adam = AdamW {
+        betas,
+        lr: options.lr.unwrap_or(1e-3),
         schedule: ScheduleConfig::WarmupCosine {
             warmup: options.warmup.unwrap_or(0),
             final_factor: options.final_factor.unwrap_or(0.0),
         },
-        decay: DecayPolicy::NoNormsAndBiases,
-        clip_norm: (clip_norm > 0.0).then_some(clip_norm),
-        ema_decay: options.ema.filter(|&decay| decay != 0.0),
-        flow_every: match options.flow_every {
-            Some(0) => None,
-            Some(steps) => Some(steps),
-            None => Some((total_steps / 20).max(1)),
-        },
-    })
-}
-
-fn option(option: &'static str, value: impl ToString, reason: impl Into<String>) -> TextError {
-    OptionsError::option(option, value, reason).into()
+        weight_decay: options.weight_decay.unwrap_or(default.weight_decay),
+        clip_norm: options.clip_norm.unwrap_or(0.0),
+        ema: options.ema.unwrap_or(0.0),
+        flow_every: options.flow_every,
+    };
+    adam.learner_config(steps)
 }

@@ -49,29 +49,35 @@ pub(super) fn bytes_of(token: &str) -> Vec<u8> {
 
 /// The merges that make each token of a list in the order of their ranks, which is how `tiktoken` keeps a vocabulary.
 ///
-/// A token longer than a byte was made by merging what the merges before it make of its bytes, which are two parts.
-pub(super) fn merges_of_ranks(tokens: &[Vec<u8>]) -> Result<Vec<(String, String)>, TextError> {
-    let ranks: HashMap<&[u8], usize> =
-        tokens.iter().enumerate().map(|(rank, token)| (&token[..], rank)).collect();
+/// A token longer than a byte was made by merging what the merges before it make of its bytes, which are two parts. A few tokens of
+/// some vocabularies were not; `tiktoken` makes them of any two tokens.
+pub(super) fn merges_of_ranks(tokens: &[(Vec<u8>, u32)]) -> Result<Vec<(String, String)>, TextError> {
+    let ranks: HashMap<&[u8], u32> = tokens.iter().map(|(token, rank)| (&token[..], *rank)).collect();
+    if let Some(byte) = (0..=255).find(|byte| !ranks.contains_key(&[*byte][..])) {
+        return Err(TextError::NotMergeable { token: spell(&[byte]) });
+    }
     let mut merges = Vec::with_capacity(tokens.len());
-    for (rank, token) in tokens.iter().enumerate().filter(|(_, token)| token.len() > 1) {
+    for (token, rank) in tokens.iter().filter(|(token, _)| token.len() > 1) {
         // Each part's end; merging removes the one between two parts.
         let mut ends: Vec<usize> = (1..=token.len()).collect();
         loop {
             let start = |part: usize| if part == 0 { 0 } else { ends[part - 1] };
             let best = (0..ends.len() - 1)
                 .filter_map(|part| Some((*ranks.get(&token[start(part)..ends[part + 1]])?, part)))
-                .filter(|&(merged, _)| merged < rank)
+                .filter(|(merged, _)| merged < rank)
                 .min();
             match best {
                 Some((_, part)) => _ = ends.remove(part),
                 None => break,
             }
         }
-        if ends.len() != 2 || !token.iter().all(|&byte| ranks.contains_key(&[byte][..])) {
-            return Err(TextError::NotMergeable { token: spell(token) });
-        }
-        merges.push((spell(&token[..ends[0]]), spell(&token[ends[0]..])));
+        let mut halves: Vec<_> = match ends[..] {
+            [end, _] => vec![token.split_at(end)],
+            _ => (1..token.len()).map(|end| token.split_at(end)).collect(),
+        };
+        halves.retain(|(left, right)| ranks.contains_key(left) && ranks.contains_key(right));
+        halves.sort_by_key(|(left, right)| (ranks[left], ranks[right]));
+        merges.extend(halves.into_iter().map(|(left, right)| (spell(left), spell(right))));
     }
     Ok(merges)
 }

@@ -3,19 +3,20 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
-    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use serde_json::{Map, Value};
-
-use super::TextError;
+use super::{
+    TextError,
+    table::{JsonLines, Table},
+};
 
 /// About the length of a piece of a long document, in bytes.
 const PIECE: usize = 1 << 20;
 
-const BOM: &str = "\u{feff}";
+pub(super) const BOM: &str = "\u{feff}";
 
 /// The column of a table's texts, where none is named.
 const COLUMN: &str = "text";
@@ -85,7 +86,7 @@ impl Corpus {
             (Format::Text, Some(column)) => {
                 return Err(TextError::NotATable { path: path.to_owned(), column: column.to_owned() });
             }
-            (Format::Table { delimiter, column }, _) => _ = open_table(path, *delimiter, column)?,
+            (Format::Table { delimiter, column }, _) => _ = Table::open(path, *delimiter, &[column])?,
             _ => {}
         }
         let files = if metadata.is_dir() { text_files(path)? } else { vec![path.to_owned()] };
@@ -144,35 +145,6 @@ fn text_files(folder: &Path) -> Result<Vec<PathBuf>, TextError> {
     Ok(files)
 }
 
-/// A table that is being read.
-#[derive(Debug)]
-struct Table {
-    reader: csv::Reader<File>,
-    column: usize,
-    lines_behind: u64,
-}
-
-fn open_table(path: &Path, delimiter: u8, column: &str) -> Result<Table, TextError> {
-    let malformed = |source| TextError::Table { path: path.to_owned(), source };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_path(path).map_err(malformed)?;
-    let columns = reader.headers().map_err(malformed)?;
-    let index = columns.iter().position(|name| name == column).ok_or_else(|| TextError::NoColumn {
-        path: path.to_owned(),
-        line: 1,
-        column: column.to_owned(),
-        columns: columns.iter().map(str::to_owned).collect(),
-    })?;
-    // The reader takes a record to begin before the second byte of a `\r\n`, in the line before.
-    let at = reader.position().byte();
-    let mut byte = [0];
-    let next = File::open(path).and_then(|mut file| {
-        file.seek(SeekFrom::Start(at))?;
-        file.read(&mut byte)
-    });
-    next.map_err(TextError::read(path))?;
-    Ok(Table { reader, column: index, lines_behind: u64::from(byte == *b"\n") })
-}
-
 /// The documents of a corpus, in pieces. See [`Corpus::documents`].
 #[derive(Debug)]
 pub struct Documents<'a> {
@@ -189,7 +161,7 @@ pub struct Documents<'a> {
 enum Reader {
     Memory(Option<Arc<str>>),
     Text { file: File, buffer: Vec<u8>, position: u64, end: bool },
-    JsonLines { file: BufReader<File>, line: u64, position: u64 },
+    JsonLines(JsonLines),
     Table(Box<Table>),
 }
 
@@ -233,9 +205,7 @@ impl Documents<'_> {
                 (Reader::Text { file, buffer, position, end }, _) => {
                     next_text(path, file, buffer, position, end)?
                 }
-                (Reader::JsonLines { file, line, position }, Format::JsonLines(column)) => {
-                    next_json(path, file, line, position, column)?
-                }
+                (Reader::JsonLines(lines), Format::JsonLines(column)) => next_json(path, lines, column)?,
                 (Reader::Table(table), Format::Table { column, .. }) => next_record(path, table, column)?,
                 _ => None,
             };
@@ -259,9 +229,9 @@ impl Reader {
         Ok(match format {
             Format::Memory(text) => Self::Memory(Some(text.clone()).filter(|text| !text.is_empty())),
             Format::Text => Self::Text { file: open()?, buffer: Vec::new(), position: 0, end: false },
-            Format::JsonLines(_) => Self::JsonLines { file: BufReader::new(open()?), line: 0, position: 0 },
+            Format::JsonLines(_) => Self::JsonLines(JsonLines::open(path)?),
             Format::Table { delimiter, column } => {
-                Self::Table(Box::new(open_table(path, *delimiter, column)?))
+                Self::Table(Box::new(Table::open(path, *delimiter, &[column])?))
             }
         })
     }
@@ -314,84 +284,29 @@ fn next_text(
 
 fn next_json(
     path: &Arc<Path>,
-    file: &mut BufReader<File>,
-    line: &mut u64,
-    position: &mut u64,
+    lines: &mut JsonLines,
     column: &str,
 ) -> Result<Option<TextPiece>, TextError> {
-    loop {
-        let mut bytes = Vec::new();
-        *position += file.read_until(b'\n', &mut bytes).map_err(TextError::read(&**path))? as u64;
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        *line += 1;
-        let (path, line) = (path.clone(), *line);
-        let Ok(text) = std::str::from_utf8(&bytes) else {
-            return Err(TextError::LineUtf8 { path: path.to_path_buf(), line });
-        };
-        let text = if line == 1 { text.trim_start_matches(BOM) } else { text };
-        if text.trim().is_empty() {
-            continue;
-        }
-        let mut object: Map<String, Value> = serde_json::from_str(text)
-            .map_err(|source| TextError::JsonLine { path: path.to_path_buf(), line, source })?;
-        match object.remove(column) {
-            Some(Value::String(text)) if text.is_empty() => {}
-            Some(Value::String(text)) => {
-                return Ok(Some(TextPiece {
-                    text,
-                    ends_document: true,
-                    file: path,
-                    line: Some(line),
-                    start: 0,
-                    read: *position,
-                }));
-            }
-            Some(_) => {
-                return Err(TextError::NotAString {
-                    path: path.to_path_buf(),
-                    line,
-                    column: column.to_owned(),
-                });
-            }
-            None => {
-                return Err(TextError::NoColumn {
-                    path: path.to_path_buf(),
-                    line,
-                    column: column.to_owned(),
-                    columns: object.into_iter().map(|(name, _)| name).collect(),
-                });
-            }
+    while let Some(mut object) = lines.next()? {
+        let text = object.take(column)?;
+        if !text.is_empty() {
+            return Ok(Some(document(path, text, object.line, lines.position())));
         }
     }
+    Ok(None)
 }
 
 fn next_record(path: &Arc<Path>, table: &mut Table, column: &str) -> Result<Option<TextPiece>, TextError> {
-    let reader = &mut table.reader;
-    let mut record = csv::ByteRecord::new();
-    loop {
-        let more = reader.read_byte_record(&mut record);
-        if !more.map_err(|source| TextError::Table { path: path.to_path_buf(), source })? {
-            return Ok(None);
-        }
-        let line = record.position().map_or(0, csv::Position::line) + table.lines_behind;
-        let Some(field) = record.get(table.column) else {
-            let column = column.to_owned();
-            return Err(TextError::NoColumn { path: path.to_path_buf(), line, column, columns: Vec::new() });
-        };
-        let Ok(text) = std::str::from_utf8(field) else {
-            return Err(TextError::LineUtf8 { path: path.to_path_buf(), line });
-        };
+    while let Some(line) = table.next()? {
+        let text = table.field(0, column)?;
         if !text.is_empty() {
-            return Ok(Some(TextPiece {
-                text: text.to_owned(),
-                ends_document: true,
-                file: path.clone(),
-                line: Some(line),
-                start: 0,
-                read: reader.position().byte(),
-            }));
+            return Ok(Some(document(path, text.to_owned(), line, table.position())));
         }
     }
+    Ok(None)
+}
+
+/// A document that came whole from a table.
+fn document(path: &Arc<Path>, text: String, line: u64, read: u64) -> TextPiece {
+    TextPiece { text, ends_document: true, file: path.clone(), line: Some(line), start: 0, read }
 }

@@ -100,6 +100,33 @@ pub enum TextError {
         /// Its id.
         id: u32,
     },
+    /// A vocabulary of tiktoken that isn't one of those that are known.
+    #[error(
+        "how a tiktoken vocabulary of {ranks} tokens cuts a text into words is not known: use the model's tokenizer.json instead"
+    )]
+    UnknownRanks {
+        /// The number of its tokens.
+        ranks: usize,
+    },
+    /// A vocabulary of SentencePiece.
+    #[error("models of SentencePiece are not read: use the model's tokenizer.json instead")]
+    SentencePiece,
+    /// The tokeniser of a GGUF file that is of another kind than those that are known.
+    #[error("its {key} is {value:?}, which is not known: use the model's tokenizer.json instead")]
+    UnknownGguf {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A part of a GGUF file's tokeniser that isn't there or doesn't fit.
+    #[error("its tokenizer.ggml.{part} {problem}")]
+    Gguf {
+        /// The part.
+        part: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A vocabulary that names a token twice.
     #[error("token {token:?} is in the vocabulary twice, the second time with id {id}")]
     DuplicateToken {
@@ -154,6 +181,23 @@ pub enum TextError {
         max_len: usize,
         /// How many special tokens the tokeniser adds.
         special: usize,
+    },
+    /// A chat template that can't be used.
+    #[error("{}: the chat template can't be used", path.display())]
+    ChatTemplate {
+        /// The file it is in.
+        path: PathBuf,
+        /// What is wrong, and where.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A conversation that a chat template doesn't take.
+    #[error("{}: the chat template refuses the conversation: {reason}", path.display())]
+    ChatRefused {
+        /// The file it is in.
+        path: PathBuf,
+        /// Its own words.
+        reason: String,
     },
     /// Bytes that are no text.
     #[error("{} is not valid UTF-8 at byte {position}", path.display())]

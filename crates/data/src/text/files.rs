@@ -6,40 +6,36 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
-    TextError, Tokenizer,
+    BytePattern, TextError, Tokenizer,
     byte_level::{self, END_OF_TEXT},
+    tiktoken,
     tokenizer::describe_byte_level,
 };
 
 /// Names of a vocabulary and of its merges: Hugging Face's, and those of OpenAI's GPT-2.
 const VOCABULARY_AND_MERGES: [[&str; 2]; 2] = [["vocab.json", "merges.txt"], ["encoder.json", "vocab.bpe"]];
 
+/// The file of Llama's tokenisers.
+const MODEL: &str = "tokenizer.model";
+
 /// Tokens of byte-level vocabularies that are special though a `vocab.json` doesn't say so: GPT-2's and RoBERTa's.
 const SPECIAL: [&str; 6] = [END_OF_TEXT, "<s>", "</s>", "<pad>", "<unk>", "<mask>"];
 
-/// How byte-level BPE cuts a text into the words that merges stay within.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BytePattern {
-    /// GPT-2's, which RoBERTa, Whisper and many more use.
-    Gpt2,
-    /// A regular expression whose matches are the words, in the syntax of a `tokenizer.json`.
-    Regex(String),
-}
-
 impl Tokenizer {
     /// Opens a tokeniser: a `tokenizer.json`, a folder with one, byte-level BPE as `vocab.json` and `merges.txt` (or
-    /// `encoder.json` and `vocab.bpe`) in a folder or named by one of the two, or a `.tiktoken` file of GPT-2's kind.
+    /// `encoder.json` and `vocab.bpe`) in a folder or named by one of the two, or a file of tiktoken.
     ///
-    /// Any other `.json` is taken for a `tokenizer.json`. A `.tiktoken` file has one token in Base64 and its rank per
-    /// line; it is read with GPT-2's pattern, which it can't name, and `<|endoftext|>` gets the next id.
+    /// Any other `.json` is taken for a `tokenizer.json`. A file of tiktoken, `*.tiktoken` or Llama 3's `tokenizer.model`, doesn't
+    /// say how it cuts a text and which tokens are special, so that only the published ones are read, which are told apart by how
+    /// many tokens they have: OpenAI's `r50k_base` (GPT-2), `p50k_base`, `cl100k_base` and `o200k_base`, Llama 3's with the special
+    /// tokens of 3.1, and Qwen's.
     ///
     /// # Errors
     /// [`TextError::Read`], [`TextError::NoTokenizer`] and [`TextError::MissingFile`] when the files aren't there,
-    /// [`TextError::Invalid`] when one of them isn't what it should be.
+    /// [`TextError::Invalid`] when one of them isn't what it should be, or is a file of tiktoken that isn't known.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TextError> {
         let path = path.as_ref();
         if fs::metadata(path).map_err(TextError::read(path))?.is_dir() {
@@ -51,7 +47,8 @@ impl Tokenizer {
         }
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json") => Self::from_json(&read(path)?).map_err(invalid(path)),
-            Some("tiktoken") => read_tiktoken(&read(path)?).map_err(invalid(path)),
+            Some("tiktoken") => tiktoken::read(&read(path)?).map_err(invalid(path)),
+            Some("model") => open_model(path),
             _ => Err(TextError::NoTokenizer { path: path.to_owned() }),
         }
     }
@@ -73,29 +70,22 @@ impl Tokenizer {
             return Err(TextError::DuplicateToken { token: vocab[id].clone(), id });
         }
         let vocab = vocab.iter().zip(0_u32..).map(|(token, id)| (token.clone(), id.into())).collect();
-        describe(vocab, merges, special, pattern).and_then(Self::from_description)
+        describe(vocab, merges, special, &[], pattern).and_then(Self::from_description)
     }
 }
 
-fn describe(
-    vocab: serde_json::Map<String, Value>,
+/// The description of byte-level BPE: a vocabulary with its special and other added tokens, of which those that it lacks get the
+/// next ids.
+pub(super) fn describe(
+    vocab: Map<String, Value>,
     merges: &[(String, String)],
     special: &[&str],
+    added: &[&str],
     pattern: &BytePattern,
 ) -> Result<Value, TextError> {
-    let bytes = |use_regex| json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex });
-    let pre_tokenizer = match pattern {
-        BytePattern::Gpt2 => bytes(true),
-        BytePattern::Regex(pattern) => json!({
-            "type": "Sequence",
-            "pretokenizers": [
-                { "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false },
-                bytes(false),
-            ],
-        }),
-    };
-    let model = json!({ "type": "BPE", "vocab": vocab, "merges": merges });
-    Ok(describe_byte_level(model, pre_tokenizer, special))
+    let whole = pattern.keeps_tokens_whole();
+    let model = json!({ "type": "BPE", "vocab": vocab, "merges": merges, "ignore_merges": whole });
+    Ok(describe_byte_level(model, pattern, special, added))
 }
 
 fn open_folder(folder: &Path) -> Result<Tokenizer, TextError> {
@@ -115,7 +105,17 @@ fn open_folder(folder: &Path) -> Result<Tokenizer, TextError> {
     ranks.retain(|path| path.extension().is_some_and(|extension| extension == "tiktoken"));
     match &ranks[..] {
         [only] => Tokenizer::open(only),
+        [] if folder.join(MODEL).is_file() => open_model(&folder.join(MODEL)),
         _ => Err(TextError::NoTokenizer { path: folder.to_owned() }),
+    }
+}
+
+/// Opens a file that is tiktoken's for Llama 3 and SentencePiece's for others.
+fn open_model(path: &Path) -> Result<Tokenizer, TextError> {
+    match read(path) {
+        Ok(text) if tiktoken::is_tiktoken(&text) => tiktoken::read(&text).map_err(invalid(path)),
+        Ok(_) | Err(TextError::Utf8 { .. }) => Err(invalid(path)(TextError::SentencePiece)),
+        Err(error) => Err(error),
     }
 }
 
@@ -130,10 +130,7 @@ fn open_pair(vocabulary: &Path, merges: &Path) -> Result<Tokenizer, TextError> {
     vocab.and_then(|vocab| from_vocabulary(vocab, &merges)).map_err(invalid(vocabulary))
 }
 
-fn from_vocabulary(
-    vocab: serde_json::Map<String, Value>,
-    merges: &[(String, String)],
-) -> Result<Tokenizer, TextError> {
+fn from_vocabulary(vocab: Map<String, Value>, merges: &[(String, String)]) -> Result<Tokenizer, TextError> {
     // CLIP and the first GPT mark the ends of words, and are something else in files of the same names.
     if let Some((token, id)) = vocab.iter().find(|(token, _)| token.len() > 4 && token.ends_with("</w>")) {
         return Err(TextError::NotByteLevel { token: token.clone(), id: id.as_u64().unwrap_or(0) as u32 });
@@ -143,7 +140,7 @@ fn from_vocabulary(
     if let Some(token) = missing {
         return Err(TextError::NotMergeable { token });
     }
-    describe(vocab, merges, &special, &BytePattern::Gpt2).and_then(Tokenizer::from_description)
+    describe(vocab, merges, &special, &[], &BytePattern::Gpt2).and_then(Tokenizer::from_description)
 }
 
 /// Lines of two tokens, after one that begins with `#version`.
@@ -157,28 +154,13 @@ fn read_merges(text: &str) -> Result<Vec<(String, String)>, TextError> {
         .collect()
 }
 
-fn read_tiktoken(text: &str) -> Result<Tokenizer, TextError> {
-    let mut tokens = Vec::new();
-    for (line, number) in text.lines().zip(1..).filter(|(line, _)| !line.is_empty()) {
-        let expected = "a token in Base64 and the next rank";
-        let token = line.split_once(' ').and_then(|(token, rank)| {
-            let rank: usize = rank.parse().ok()?;
-            BASE64_STANDARD.decode(token).ok().filter(|token| !token.is_empty() && rank == tokens.len())
-        });
-        tokens.push(token.ok_or(TextError::Line { line: number, expected })?);
-    }
-    let merges = byte_level::merges_of_ranks(&tokens)?;
-    let vocab: Vec<String> = tokens.iter().map(|token| byte_level::spell(token)).collect();
-    Tokenizer::byte_level_bpe(&vocab, &merges, &[END_OF_TEXT], &BytePattern::Gpt2)
-}
-
-fn read(path: &Path) -> Result<String, TextError> {
+pub(super) fn read(path: &Path) -> Result<String, TextError> {
     String::from_utf8(fs::read(path).map_err(TextError::read(path))?).map_err(|error| TextError::Utf8 {
         path: path.to_owned(),
         position: error.utf8_error().valid_up_to() as u64,
     })
 }
 
-fn invalid(path: &Path) -> impl FnOnce(TextError) -> TextError {
+pub(super) fn invalid(path: &Path) -> impl FnOnce(TextError) -> TextError {
     move |error| TextError::Invalid { path: path.to_owned(), source: Box::new(error) }
 }

@@ -17,24 +17,32 @@
 
 mod batch;
 mod byte_level;
+mod chat;
 mod corpus;
 mod error;
 mod files;
+mod gguf;
+mod pattern;
 mod scheme;
 mod stream;
+mod table;
 #[cfg(test)]
 mod tests;
+mod tiktoken;
 mod tokenize;
 mod tokenizer;
 mod tokens;
 mod words;
 
 pub use batch::{BatchOptions, Encoding, Padding, SpecialTokens};
+pub use chat::{ChatMessage, ChatTemplate};
 pub use corpus::{Corpus, Documents, TextPiece};
 pub use error::TextError;
-pub use files::BytePattern;
+pub use gguf::GgufVocabulary;
+pub use pattern::BytePattern;
 pub use scheme::Scheme;
 pub use stream::TextStream;
+pub use table::{TableRow, read_table, table_columns};
 pub use tokenize::tokenize;
 pub use tokenizer::Tokenizer;
 pub use tokens::{TokenRange, TokenWriter, Tokens};

@@ -173,25 +173,18 @@ fn published_files_give_the_same_tokenizer() {
 
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let lines: Vec<String> = vocab
-        .iter()
-        .zip(0..)
-        .map(|(token, rank)| {
-            format!(
-                "{} {rank}\n",
-                base64::Engine::encode(&base64::prelude::BASE64_STANDARD, byte_level::bytes_of(token))
-            )
-        })
-        .collect();
-    fs::write(at("gpt2.tiktoken"), lines.concat()).unwrap();
     let check = |path: &Path| {
         let opened = Tokenizer::open(path).unwrap();
         assert_eq!(opened.encode(SONNET).unwrap(), expected, "{}", path.display());
         assert_eq!(opened.end_of_text(), Some(329));
         assert_eq!(opened.vocab_size(), 330);
     };
-    check(&at("gpt2.tiktoken"));
-    check(folder.path());
+    let ranked: Vec<(Vec<u8>, u32)> =
+        vocab.iter().map(|token| byte_level::bytes_of(token)).zip(0..).collect();
+    let special = [("<|endoftext|>".to_owned(), 329)];
+    let of_ranks = tiktoken::of_ranks(&ranked, &special, &BytePattern::Gpt2).unwrap();
+    assert_eq!(of_ranks.encode(SONNET).unwrap(), expected);
+    assert_eq!(of_ranks.vocab_size(), 330);
 
     vocab.push("<|endoftext|>".to_owned());
     let ids: serde_json::Map<_, _> =
@@ -238,13 +231,18 @@ fn damaged_tokenizer_files_are_named() {
         error(&write("tokenizer.json", "{")),
         "DIR/tokenizer.json is no valid tokeniser: the description of the tokeniser is malformed"
     );
+    let not_next = "DIR/a.tiktoken is no valid tokeniser: line 2 is not a token in Base64 and the next rank";
+    assert_eq!(error(&write("a.tiktoken", "IQ== 1\nIg== 1\n")), not_next);
+    assert_eq!(error(&write("a.tiktoken", "IQ== 1\n*\n")), not_next);
     assert_eq!(
-        error(&write("a.tiktoken", "IQ== 0\nIg== 2\n")),
-        "DIR/a.tiktoken is no valid tokeniser: line 2 is not a token in Base64 and the next rank"
+        error(&write("b.tiktoken", "IQ== 0\nISEh 1\n")),
+        "DIR/b.tiktoken is no valid tokeniser: how a tiktoken vocabulary of 2 tokens cuts a text into words is not known: use \
+         the model's tokenizer.json instead"
     );
-    assert!(
-        error(&write("b.tiktoken", "IQ== 0\nISEh 1\n")).contains("\"!!!\" is not made of two earlier tokens")
-    );
+    assert!(error(&write("tokenizer.model", "IQ== 0\n")).contains("vocabulary of 1 tokens"));
+    let piece = "DIR/tokenizer.model is no valid tokeniser: models of SentencePiece are not read: use the model's \
+                 tokenizer.json instead";
+    assert_eq!(error(&write("tokenizer.model", "\n\u{b}\n\u{5}<unk>")), piece);
     write("merges.txt", "#version: 0.2\na b c\n");
     let vocabulary = write("vocab.json", "{\"!</w>\": 0}");
     assert!(error(&vocabulary).contains("merges.txt is no valid tokeniser: line 2 is not two tokens"));
@@ -598,4 +596,68 @@ proptest! {
         text += &stream.finish().unwrap();
         prop_assert_eq!(text, tokenizer.decode(&ids).unwrap());
     }
+}
+
+/// A file of tiktoken with so many tokens, all bytes and then tokens of two and of three bytes; `gap` is no rank.
+fn ranks_file(count: usize, gap: Option<u32>) -> String {
+    let bytes = (0..=255_u8).map(|byte| vec![byte]);
+    let pairs = (0..=u16::MAX).map(|pair| pair.to_be_bytes().to_vec());
+    let triples =
+        (0..=u16::MAX).flat_map(|pair| [0, 1, 2].map(|last| [&pair.to_be_bytes()[..], &[last]].concat()));
+    let ids = (0_u32..).filter(|id| Some(*id) != gap);
+    let lines = bytes.chain(pairs).chain(triples).zip(ids).take(count).map(|(token, id)| {
+        format!("{} {id}\n", base64::Engine::encode(&base64::prelude::BASE64_STANDARD, token))
+    });
+    lines.collect()
+}
+
+#[test]
+fn published_ranks_are_known_by_their_number() {
+    for (count, pattern, specials, token, id) in [
+        (50_256, BytePattern::Gpt2, 1, "<|endoftext|>", 50_256),
+        (50_280, BytePattern::Gpt2, 1, "<|endoftext|>", 50_256),
+        (100_256, BytePattern::Cl100k, 5, "<|endofprompt|>", 100_276),
+        (128_000, BytePattern::Llama3, 256, "<|eot_id|>", 128_009),
+        (128_000, BytePattern::Llama3, 256, "<|reserved_special_token_2|>", 128_005),
+        (128_000, BytePattern::Llama3, 256, "<|reserved_special_token_247|>", 128_255),
+        (151_643, BytePattern::Qwen, 208, "<|im_end|>", 151_645),
+        (151_643, BytePattern::Qwen, 208, "<|extra_204|>", 151_850),
+        (199_998, BytePattern::O200k, 2, "<|endoftext|>", 199_999),
+    ] {
+        let (found, special) = tiktoken::published(count).unwrap();
+        assert_eq!((found, special.len()), (&pattern, specials), "{count}");
+        assert!(special.contains(&(token.to_owned(), id)), "{count} {token}");
+    }
+    assert!(tiktoken::published(50_257).is_none());
+    for (count, gap, vocab_size, end) in
+        [(50_280, Some(50_256), 50_281, 50_256), (128_000, None, 128_256, 128_001)]
+    {
+        let tokenizer = tiktoken::read(&ranks_file(count, gap)).unwrap();
+        assert_eq!((tokenizer.vocab_size(), tokenizer.end_of_text()), (vocab_size, Some(end)), "{count}");
+        assert_eq!(tokenizer.encode(&tokenizer.token(end).unwrap()).unwrap(), [end]);
+        assert_eq!(tokenizer.decode(&tokenizer.encode(SONNET).unwrap()).unwrap(), SONNET, "{count}");
+    }
+    // A gap where no special token is, and none where one is.
+    for (count, gap, line) in [(50_256, Some(300), 301), (50_280, None, 50_257)] {
+        let error = tiktoken::read(&ranks_file(count, gap)).unwrap_err();
+        assert!(matches!(error, TextError::Line { line: found, .. } if found == line), "{error}");
+    }
+}
+
+#[test]
+fn ranks_that_merges_do_not_reach_are_kept() {
+    let bytes = (0..=255_u8).map(|byte| vec![byte]);
+    let tokens = bytes.chain(["bc", "abcd", "abc"].map(|token| token.as_bytes().to_vec()));
+    let ranked: Vec<(Vec<u8>, u32)> = tokens.zip(0..).collect();
+    // As tiktoken has it: a word that is a token, and a token of any two, but `abcd` isn't made of `abc`, which comes later.
+    let tokenizer = tiktoken::of_ranks(&ranked, &[], &BytePattern::Llama3).unwrap();
+    assert_eq!(tokenizer.encode("abcd").unwrap(), [257]);
+    assert_eq!(tokenizer.encode("abc").unwrap(), [258]);
+    assert_eq!(tokenizer.encode("xabcd").unwrap(), [u32::from(b'x'), 257]);
+    let mut twice = ranked.clone();
+    twice.push((b"bc".to_vec(), 259));
+    let error = tiktoken::of_ranks(&twice, &[], &BytePattern::Llama3).unwrap_err();
+    assert!(matches!(error, TextError::DuplicateToken { id: 259, .. }));
+    let error = tiktoken::of_ranks(&ranked[1..], &[("x".to_owned(), 0)], &BytePattern::Llama3).unwrap_err();
+    assert!(matches!(error, TextError::NotMergeable { .. }));
 }

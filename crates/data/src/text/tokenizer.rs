@@ -10,7 +10,7 @@ use tokenizers::{
 };
 
 use super::{
-    Scheme, TextError, TextStream,
+    BytePattern, Scheme, TextError, TextStream,
     byte_level::{self, END_OF_TEXT},
     words::{Words, scheme_of},
 };
@@ -326,25 +326,28 @@ fn train_bpe(
     let mut bpe = BPE::default();
     trainer.train(&mut bpe).map_err(failed)?;
     let model = serde_json::to_value(ModelWrapper::BPE(bpe)).map_err(|source| TextError::Json { source })?;
-    Ok(describe_byte_level(
-        model,
-        json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true }),
-        &[END_OF_TEXT],
-    ))
+    Ok(describe_byte_level(model, &BytePattern::Gpt2, &[END_OF_TEXT], &[]))
 }
 
-/// The description of a byte-level tokeniser around a BPE model.
-pub(super) fn describe_byte_level(model: Value, pre_tokenizer: Value, special: &[&str]) -> Value {
+/// The description of a byte-level tokeniser around a BPE model, with special and other added tokens.
+pub(super) fn describe_byte_level(
+    model: Value,
+    pattern: &BytePattern,
+    special: &[&str],
+    other: &[&str],
+) -> Value {
     let mut next = model["vocab"].as_object().map_or(0, serde_json::Map::len) as u64;
     let added: Vec<Value> = special
         .iter()
-        .map(|&token| {
+        .map(|&token| (token, true))
+        .chain(other.iter().map(|&token| (token, false)))
+        .map(|(token, special)| {
             let id = model["vocab"][token].as_u64().unwrap_or_else(|| {
                 next += 1;
                 next - 1
             });
             json!({
-                "id": id, "content": token, "special": true,
+                "id": id, "content": token, "special": special,
                 "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
             })
         })
@@ -352,7 +355,8 @@ pub(super) fn describe_byte_level(model: Value, pre_tokenizer: Value, special: &
     json!({
         "version": "1.0",
         "added_tokens": added,
-        "pre_tokenizer": pre_tokenizer,
+        "normalizer": pattern.normalizer(),
+        "pre_tokenizer": pattern.pre_tokenizer(),
         "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
         "model": model,
     })

@@ -15,6 +15,7 @@
 mod gru;
 mod layer;
 mod lstm;
+mod reverse;
 mod rnn;
 #[cfg(test)]
 mod tests;
@@ -22,4 +23,5 @@ mod tests;
 pub use gru::{Gru, GruConfig};
 pub use layer::{RecurrentLayer, RecurrentWeights};
 pub use lstm::{Lstm, LstmConfig, LstmOutput, LstmState};
+pub use reverse::reverse_padded;
 pub use rnn::{Rnn, RnnConfig, RnnNonlinearity, RnnOutput};

@@ -17,6 +17,6 @@ mod tests;
 mod weights;
 
 pub use config::BertConfig;
-pub use embed::sentence_embedding;
+pub use embed::{masked_mean, sentence_embedding};
 pub use model::{Bert, BertInput, BertOutput};
 pub use weights::{HUGGING_FACE, HUGGING_FACE_OLD};

@@ -84,7 +84,7 @@ impl Decoder {
 
 impl DecoderBlock {
     /// The block's output. Shapes as in [`Decoder::forward`].
-    fn forward(
+    pub(super) fn forward(
         &self,
         input: Tensor<3>,
         hidden: Option<Tensor<4, Bool>>,

@@ -9,6 +9,7 @@
 //! part of the model as the paper describes them; dropout acts where the paper has it, on embeddings and on what each
 //! branch puts out, and neither on attention weights nor on hidden units; biases start at zero.
 
+mod attention_map;
 mod config;
 mod decoder;
 mod model;

@@ -105,7 +105,7 @@ impl TransformerCache {
 
 impl Memory {
     /// True where a token is hidden, `[B, 1, 1, S]`.
-    fn hidden(&self) -> Option<Tensor<4, Bool>> {
+    pub(super) fn hidden(&self) -> Option<Tensor<4, Bool>> {
         let [batch, length, _] = self.tokens.dims();
         self.mask.clone().map(|mask| hide_padding(mask, [batch, length]))
     }
@@ -179,14 +179,23 @@ impl Transformer {
         mask: Option<Tensor<2, Bool>>,
         memory: &Memory,
     ) -> Tensor<3> {
-        let padding = mask.map(|mask| hide_padding(mask, target.dims()));
-        let positions = self.positions(target.dims()[1], &target.device());
-        let embedded = self.embed(target, positions.unsqueeze());
+        let (embedded, padding) = self.embed_target(target, mask);
         trace::within("decoder", || {
             let read = self.decoder.read(&memory.tokens);
             let keep = |_, keys, values| KeysValues { keys, values };
             self.decoder.forward(embedded, padding, &read, memory.hidden(), keep)
         })
+    }
+
+    /// What the decoder's first block is given, `[B, T, D]`, and true where a token is hidden, `[B, 1, 1, T]`.
+    pub(super) fn embed_target(
+        &self,
+        target: Tensor<2, Int>,
+        mask: Option<Tensor<2, Bool>>,
+    ) -> (Tensor<3>, Option<Tensor<4, Bool>>) {
+        let hidden = mask.map(|mask| hide_padding(mask, target.dims()));
+        let positions = self.positions(target.dims()[1], &target.device());
+        (self.embed(target, positions.unsqueeze()), hidden)
     }
 
     /// An empty cache for targets of up to `capacity` tokens, padding included, one for each sequence of the memory.

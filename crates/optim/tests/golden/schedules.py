@@ -43,11 +43,23 @@ def one_cycle(total, **arguments):
     return {"name": "one_cycle", **arguments}, build, total
 
 
+def noam(warmup, total):
+    def build(optimizer):
+        def factor(step):
+            return min((step + 1) / warmup, (warmup / (step + 1)) ** 0.5)
+
+        return schedulers.LambdaLR(optimizer, factor)
+
+    return {"name": "noam", "warmup": warmup}, build, total
+
+
 CASES = [
     ({"name": "constant"}, lambda optimizer: schedulers.ConstantLR(optimizer, factor=1.0), 5),
     warmup_cosine(0, 23, 0.0),
     warmup_cosine(5, 31, 0.0),
     warmup_cosine(7, 29, 0.1),
+    noam(1, 11),
+    noam(7, 29),
     ({"name": "step", "every": 7}, lambda optimizer: schedulers.StepLR(optimizer, 7), 23),
     ({"name": "step", "every": 3, "gamma": 0.5}, lambda optimizer: schedulers.StepLR(optimizer, 3, gamma=0.5), 13),
     ({"name": "milestones", "at": [5, 11, 13]}, lambda optimizer: schedulers.MultiStepLR(optimizer, [5, 11, 13]), 17),

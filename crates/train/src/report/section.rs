@@ -6,6 +6,7 @@ use super::chart::Chart;
 use super::confusion::ConfusionPicture;
 use super::flow::GradientFlow;
 use super::gallery::{self, GalleryItem};
+use super::heat::HeatMap;
 use super::table::Table;
 use super::toml;
 
@@ -30,6 +31,15 @@ pub enum Section {
         caption: String,
         /// The counts and the classes' names.
         matrix: ConfusionPicture,
+    },
+    /// Tables of numbers as colours, side by side.
+    HeatMaps {
+        /// The heading.
+        title: String,
+        /// What one sees, in one sentence.
+        caption: String,
+        /// The tables.
+        maps: Vec<HeatMap>,
     },
     /// Small pictures with captions.
     Gallery {
@@ -91,6 +101,7 @@ impl Section {
         match self {
             Self::Curves { title, .. }
             | Self::ConfusionMatrix { title, .. }
+            | Self::HeatMaps { title, .. }
             | Self::Gallery { title, .. }
             | Self::Flow { title, .. }
             | Self::Picture { title, .. }
@@ -106,6 +117,9 @@ impl Section {
                 (caption.clone(), html! { div.charts { @for chart in charts { (chart.markup()) } } })
             }
             Self::ConfusionMatrix { caption, matrix, .. } => (caption.clone(), matrix.markup()),
+            Self::HeatMaps { caption, maps, .. } => {
+                (caption.clone(), html! { div.charts { @for map in maps { (map.markup()) } } })
+            }
             Self::Gallery { caption, items, .. } => (caption.clone(), gallery::markup(items)),
             Self::Flow { flow, .. } => (flow.reading(), flow.markup()),
             Self::Picture { title, caption, png } => {

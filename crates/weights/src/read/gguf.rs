@@ -29,6 +29,12 @@ const MAX_RANK: u32 = 8;
 /// Arrays of at most so many values are shown in full.
 const SHOWN: u64 = 8;
 
+/// Most values of an array that is read: a few times the largest vocabulary.
+const MAX_LIST: u64 = 1 << 21;
+
+/// The type of arrays.
+const LIST: u32 = 9;
+
 /// Arrays within arrays, at most.
 const MAX_DEPTH: usize = 4;
 
@@ -57,7 +63,12 @@ pub(crate) fn open(source: &Arc<Source>) -> Result<Contents, WeightsError> {
     for _ in 0..pair_count {
         let key = header.name()?;
         let kind = header.u32()?;
+        let start = header.position;
         let text = header.value(kind, 0)?;
+        if kind == LIST {
+            let list = Data::plain(source, start, header.position - start);
+            contents.lists.insert(key.clone(), list);
+        }
         if key == "general.alignment" {
             alignment = text
                 .parse()
@@ -134,6 +145,42 @@ pub(crate) fn open(source: &Arc<Source>) -> Result<Contents, WeightsError> {
         }
     }
     Ok(contents)
+}
+
+/// The values of an array of texts.
+pub(crate) fn texts(list: &Data, key: &str) -> Result<Vec<String>, WeightsError> {
+    let mut header = Header::new(list);
+    let kind = header.u32()?;
+    if kind != 8 {
+        return Err(header.damaged(format!("`{key}` is no list of texts")));
+    }
+    let count = header.count(8, MAX_LIST, "values in an array")?;
+    (0..count).map(|_| header.text(MAX_TEXT, "the length of a text")).collect()
+}
+
+/// The values of an array of numbers.
+pub(crate) fn numbers(list: &Data, key: &str) -> Result<Vec<f64>, WeightsError> {
+    let mut header = Header::new(list);
+    let kind = header.u32()?;
+    if matches!(kind, 7..=9) {
+        return Err(header.damaged(format!("`{key}` is no list of numbers")));
+    }
+    let count = header.count(1, MAX_LIST, "values in an array")?;
+    let number = |_| -> Outcome<f64> {
+        Ok(match kind {
+            0 => f64::from(header.array::<1>()?[0]),
+            1 => f64::from(i8::from_le_bytes(header.array()?)),
+            2 => f64::from(u16::from_le_bytes(header.array()?)),
+            3 => f64::from(i16::from_le_bytes(header.array()?)),
+            4 => f64::from(header.u32()?),
+            5 => f64::from(i32::from_le_bytes(header.array()?)),
+            6 => f64::from(f32::from_le_bytes(header.array()?)),
+            10 => header.u64()? as f64,
+            11 => i64::from_le_bytes(header.array()?) as f64,
+            _ => f64::from_le_bytes(header.array()?),
+        })
+    };
+    (0..count).map(number).collect()
 }
 
 struct Description {
@@ -285,7 +332,7 @@ impl<'a> Header<'a> {
                 byte => return Err(self.damaged(format!("{byte} is no truth value"))),
             },
             8 => self.text(MAX_TEXT, "the length of a text")?,
-            9 => self.list(depth)?,
+            LIST => self.list(depth)?,
             10 => self.u64()?.to_string(),
             11 => i64::from_le_bytes(self.array()?).to_string(),
             12 => format!("{:?}", f64::from_le_bytes(self.array()?)),
@@ -326,7 +373,7 @@ impl<'a> Header<'a> {
                     self.skip(length)?;
                 }
             }
-            9 => {
+            LIST => {
                 for _ in 0..count {
                     self.list(depth + 1)?;
                 }

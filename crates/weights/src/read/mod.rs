@@ -23,6 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::WeightsError;
+use crate::read::data::Data;
 use crate::read::format::FileFormat;
 use crate::read::source::Source;
 use crate::read::tensor::Located;
@@ -37,6 +38,8 @@ pub(crate) const MAX_TENSORS: usize = 1 << 18;
 pub(crate) struct Contents {
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) tensors: BTreeMap<String, Located>,
+    /// Arrays among a GGUF file's metadata, from the type of their values on.
+    pub(crate) lists: BTreeMap<String, Data>,
 }
 
 /// Opens a file, or the checkpoint that a folder holds. `part` is the key of the mapping to take from a PyTorch file

@@ -65,7 +65,7 @@ pub(crate) fn open(source: &Arc<Source>) -> Result<Contents, WeightsError> {
         }
     };
     let tensors = tensors.into_iter().map(|(name, entry)| (name, located(entry))).collect();
-    Ok(Contents { metadata, tensors })
+    Ok(Contents { metadata, tensors, ..Contents::default() })
 }
 
 fn element_of(dtype: Dtype) -> Element {

@@ -121,6 +121,46 @@ fn repetitions_overlaps_and_other_versions_are_refused() {
 }
 
 #[test]
+fn lists_are_read_whole() {
+    let list = |kind: u32, count: usize, values: &[u8]| {
+        [&kind.to_le_bytes()[..], &(count as u64).to_le_bytes(), values].concat()
+    };
+    let tokens: Vec<String> = (0..11).map(|index| format!("töken {index}")).collect();
+    let spelt: Vec<u8> = tokens.iter().flat_map(|token| text(token)).collect();
+    let scores: Vec<u8> = (0..11_i16).flat_map(|index| (f32::from(index) * -0.5).to_le_bytes()).collect();
+    let checkpoint = open(file(
+        &[
+            pair("general.name", 8, &text("m")),
+            pair("tokens", 9, &list(8, 11, &spelt)),
+            pair("scores", 9, &list(6, 11, &scores)),
+            pair("types", 9, &list(5, 2, &[1, 0, 0, 0, 255, 255, 255, 255])),
+            pair("wide", 9, &list(10, 1, &7_u64.to_le_bytes())),
+            pair("flags", 9, &list(7, 1, &[1])),
+        ],
+        &[],
+        &[],
+    ))
+    .unwrap();
+    assert_eq!(checkpoint.texts("tokens").unwrap().unwrap(), tokens);
+    let expected: Vec<f64> = (0..11).map(|index| f64::from(index) * -0.5).collect();
+    assert_eq!(checkpoint.numbers("scores").unwrap().unwrap(), expected);
+    assert_eq!(checkpoint.numbers("types").unwrap().unwrap(), [1.0, -1.0]);
+    assert_eq!(checkpoint.numbers("wide").unwrap().unwrap(), [7.0]);
+    assert!(checkpoint.texts("absent").unwrap().is_none());
+    assert!(checkpoint.texts("general.name").unwrap().is_none());
+    for error in [
+        checkpoint.texts("scores").unwrap_err(),
+        checkpoint.numbers("tokens").unwrap_err(),
+        checkpoint.numbers("flags").unwrap_err(),
+    ] {
+        assert!(
+            error.to_string().contains("m.gguf") && error.to_string().contains("is no list of"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_file_cut_anywhere_is_refused() {
     let whole = golden_bytes("formats_model.gguf");
     let last = Checkpoint::from_bytes("m.gguf", whole.clone()).unwrap();

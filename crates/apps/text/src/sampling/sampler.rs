@@ -184,7 +184,7 @@ pub fn sequence_rng(seed: u64, index: u64) -> ChaCha8Rng {
 }
 
 /// The logarithm of the sum of the exponentials: what the softmax of these logits divides by.
-pub(super) fn log_sum_exp(logits: &[f32]) -> Result<f64, SamplingError> {
+pub(crate) fn log_sum_exp(logits: &[f32]) -> Result<f64, SamplingError> {
     let max = checked_max(logits)?;
     let sum: f64 = logits.iter().map(|&logit| f64::from((logit - max).exp())).sum();
     Ok(f64::from(max) + sum.ln())
