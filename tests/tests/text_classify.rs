@@ -14,7 +14,8 @@ fn bench() -> Bench {
     let bench = Bench::new();
     let words = ["the", "book", "was", "long", "and", "we", "read", "it", "twice"];
     let row = |n: usize| {
-        let mut text: Vec<&str> = (0..3 + n % 5).map(|word| words[(n * 7 + word * 5) % words.len()]).collect();
+        let mut text: Vec<&str> =
+            (0..3 + n % 5).map(|word| words[(n * 7 + word * 5) % words.len()]).collect();
         let (mood, label) = if n.is_multiple_of(2) { ("lovely", "good") } else { ("dreadful", "bad") };
         text.insert(n % text.len(), mood);
         format!("{},{label}\n", text.join(" "))

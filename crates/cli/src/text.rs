@@ -23,7 +23,9 @@ use libellus::text::{
 use libellus::train::{Interrupt, RunDir};
 use serde_json::json;
 
-use crate::args::{Common, Embed, Encoder, Generate, Score, Search, Text, TextEval, TextFinetune, TextModel, TextTrain};
+use crate::args::{
+    Common, Embed, Encoder, Generate, Score, Search, Text, TextEval, TextFinetune, TextModel, TextTrain,
+};
 use crate::output::{Align, Failure, INTERRUPTED, Table, print, print_json, thousands};
 use crate::run::{command_line, observer};
 

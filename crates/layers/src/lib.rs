@@ -77,7 +77,8 @@ pub use pool::{
     AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,
 };
 pub use recurrent::{
-    Gru, GruConfig, Lstm, LstmConfig, LstmOutput, LstmState, RecurrentLayer, RecurrentWeights, Rnn, RnnConfig, RnnNonlinearity, RnnOutput, reverse_padded,
+    Gru, GruConfig, Lstm, LstmConfig, LstmOutput, LstmState, RecurrentLayer, RecurrentWeights, Rnn,
+    RnnConfig, RnnNonlinearity, RnnOutput, reverse_padded,
 };
 pub use residual::{
     BasicBlock, BasicBlockConfig, GammaInit, Projection, Residual, ResidualConfig, ShapeChange, Shortcut,

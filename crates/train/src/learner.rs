@@ -182,7 +182,11 @@ impl<M: Module> Learner<M> {
     ///
     /// # Panics
     /// When the model has a moving average, which is of the whole model.
-    pub fn save_part<P: Module>(&self, part: &P, checkpoint: &mut CheckpointWriter) -> Result<(), TrainError> {
+    pub fn save_part<P: Module>(
+        &self,
+        part: &P,
+        checkpoint: &mut CheckpointWriter,
+    ) -> Result<(), TrainError> {
         assert!(self.ema.is_none(), "a moving average is of the whole model");
         checkpoint.module(self.name, part)?;
         checkpoint.optimizer(&format!("{}.optimizer", self.name), &self.optimizer)

@@ -22,7 +22,7 @@ use libellus_weights::{Checkpoint, Layout, LoadOptions, WeightsError, load, para
 
 use crate::data::{ImageLoader, Parts, inference_pipeline, mixing, training_pipeline};
 use crate::error::ClassifyError;
-use crate::options::{COMMAND, Augment, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
+use crate::options::{Augment, COMMAND, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
 use crate::report::{Finished, write_report};
 use crate::saved::{Description, TASK, TestSplit, Trained};
 use crate::task::ClassifyTask;

@@ -40,11 +40,7 @@ pub(crate) fn share(name: &'static str, share: f64) -> Result<f64, TextError> {
 }
 
 /// Which weights become the model, when the share `validation` is held back.
-pub(crate) fn keep(
-    validation: f64,
-    given: Option<Keep>,
-    patience: Option<u64>,
-) -> Result<Keep, TextError> {
+pub(crate) fn keep(validation: f64, given: Option<Keep>, patience: Option<u64>) -> Result<Keep, TextError> {
     let keep = given.unwrap_or(if validation > 0.0 { Keep::Best } else { Keep::Last });
     if keep == Keep::Best && validation == 0.0 {
         return Err(option("keep", "best", "without validation nothing tells which weights are best"));
@@ -55,11 +51,7 @@ pub(crate) fn keep(
 }
 
 /// How often all is learnt: as given, or where no number of steps is, as by default.
-pub(crate) fn epochs(
-    given: Option<f64>,
-    steps: Option<u64>,
-    default: f64,
-) -> Result<Option<f64>, TextError> {
+pub(crate) fn epochs(given: Option<f64>, steps: Option<u64>, default: f64) -> Result<Option<f64>, TextError> {
     match given {
         Some(epochs) if !(epochs.is_finite() && epochs > 0.0) => {
             Err(option("epochs", epochs, "it must be above 0"))

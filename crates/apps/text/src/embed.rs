@@ -84,9 +84,8 @@ impl Embedder {
         let description =
             description.ok_or_else(|| incomplete("it is no model of `libellus text contrast`"))?;
         let tokenizer = checkpoint.metadata().get(TOKENIZER);
-        let tokenizer = Tokenizer::from_json(
-            tokenizer.ok_or_else(|| incomplete("the tokenizer is missing in it"))?,
-        )?;
+        let tokenizer =
+            Tokenizer::from_json(tokenizer.ok_or_else(|| incomplete("the tokenizer is missing in it"))?)?;
         let model = description.config.init(device)?;
         let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
         let (model, max_len) = (model.prepare_inference_in(precision), description.longest);

@@ -146,12 +146,7 @@ mod tests {
     use super::*;
 
     fn example(tokens: &[u32], prompt_len: usize) -> Example {
-        Example {
-            tokens: tokens.to_vec(),
-            prompt_len,
-            prompt: String::new(),
-            completion: String::new(),
-        }
+        Example { tokens: tokens.to_vec(), prompt_len, prompt: String::new(), completion: String::new() }
     }
 
     #[test]
@@ -172,11 +167,13 @@ mod tests {
         assert_eq!(rows, (0..101).collect::<Vec<_>>());
         assert_ne!(epoch, shuffled_batches(&lengths, 4, 1, 1));
         assert_ne!(epoch, shuffled_batches(&lengths, 4, 2, 0));
-        let spread: usize =
-            epoch.iter().map(|rows| {
+        let spread: usize = epoch
+            .iter()
+            .map(|rows| {
                 let lengths = rows.iter().map(|&row| lengths[row]);
                 lengths.clone().max().unwrap() - lengths.min().unwrap()
-            }).sum();
+            })
+            .sum();
         assert!(spread < 2 * epoch.len(), "{spread}");
 
         let all: Vec<Example> = (0..10).map(|id| example(&[id, id + 1, id], 1)).collect();

@@ -9,6 +9,8 @@ mod common;
 pub mod contrast;
 mod data;
 mod embed;
+#[cfg(test)]
+mod encoder_tests;
 mod error;
 mod examples;
 mod finetune;

@@ -146,9 +146,10 @@ fn sections(story: &Story<'_>, outcome: &Outcome) -> Vec<Section> {
         },
         Section::Curves {
             title: "Learning curves".to_owned(),
-            caption: "Training and validation over the epochs. Where the training loss goes on falling and the \
+            caption:
+                "Training and validation over the epochs. Where the training loss goes on falling and the \
                 validation loss rises, the model begins to learn its text by heart."
-                .to_owned(),
+                    .to_owned(),
             charts: learning_curves(outcome, &[("Bits per character", "bits_per_character", Unit::Plain)]),
         },
         Section::Texts {

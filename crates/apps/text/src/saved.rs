@@ -127,8 +127,8 @@ impl Trained {
     /// When its checkpoint doesn't say so.
     pub fn chat_template(&self) -> Result<&ChatTemplate, TextError> {
         self.chat.as_ref().ok_or_else(|| {
-            let reason = "the model has no chat template, which its GGUF file or chat_template.jinja or tokenizer_config.json \
-                          beside it would have: leave --chat out";
+            let reason = "it comes with no chat template (in chat_template.jinja, tokenizer_config.json or a GGUF file): leave \
+                          --chat out";
             TextError::Incomplete { path: self.path.clone(), reason: reason.to_owned() }
         })
     }

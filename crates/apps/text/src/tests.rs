@@ -554,6 +554,6 @@ fn adapters_are_saved_read_and_merged() {
     let error = add_lora(model(&configs()[0]), &"targets=q_proj".parse().expect("fine"), &device());
     assert_eq!(
         error.expect_err("no such layer").to_string(),
-        "--lora targets=q_proj: it matches no layer of this model; there are c_attn, c_fc, c_proj"
+        "--lora targets=q_proj: it matches no layer of this model; there are c_attn, c_fc, c_proj and all-linear"
     );
 }

@@ -214,12 +214,7 @@ pub fn train(
 }
 
 /// What the report tells of the run.
-fn story<'a>(
-    plan: &'a Plan,
-    trained: &Trained,
-    validation: Option<Pieces>,
-    texts: Vec<String>,
-) -> Story<'a> {
+fn story<'a>(plan: &'a Plan, trained: &Trained, validation: Option<Pieces>, texts: Vec<String>) -> Story<'a> {
     let model = match plan.options.model.unwrap_or(ModelName::Gpt) {
         ModelName::Gpt => "GPT",
         ModelName::Llama => "Llama",

@@ -88,7 +88,9 @@ pub(crate) enum Translate {
         libellus text translate train --source train.en --target train.de --tokenizer bpe:16000")]
     Train(Box<TranslateTrain>),
     /// Measure a trained model: BLEU, error rates
-    #[command(after_help = "Example:\n  libellus text translate eval --run runs/translate-cmudict-1 --beams 8")]
+    #[command(
+        after_help = "Example:\n  libellus text translate eval --run runs/translate-cmudict-1 --beams 8"
+    )]
     Eval(TranslateEval),
     /// Translate texts
     #[command(after_help = "Examples:\n  \

@@ -28,8 +28,7 @@ fn run_train(command: &TextClassifyTrain, common: &Common) -> Result<ExitCode, F
     let options = command.options.or(&file);
     let interrupt = Interrupt::on_ctrl_c();
     let mut observer = observer(common, command.place.tui, &interrupt)?;
-    let outcome =
-        train(&options, &command.place.place(), &command_line(), &interrupt, observer.as_mut())?;
+    let outcome = train(&options, &command.place.place(), &command_line(), &interrupt, observer.as_mut())?;
     drop(observer);
     let folder = outcome.run.display();
     let Some(summary) = outcome.summary else {

@@ -30,8 +30,7 @@ fn run_train(command: &TranslateTrain, common: &Common) -> Result<ExitCode, Fail
     let options = command.options.or(&file);
     let interrupt = Interrupt::on_ctrl_c();
     let mut observer = observer(common, command.place.tui, &interrupt)?;
-    let outcome =
-        train(&options, &command.place.place(), &command_line(), &interrupt, observer.as_mut())?;
+    let outcome = train(&options, &command.place.place(), &command_line(), &interrupt, observer.as_mut())?;
     drop(observer);
     let folder = outcome.run.display();
     let Some(summary) = outcome.summary else {
@@ -68,9 +67,7 @@ const SOUNDS: [(&str, &str); 3] = [
 fn run_eval(command: &TranslateEval, common: &Common) -> Result<ExitCode, Failure> {
     let decoding = decoding(&command.model)?;
     let parallel = match (&command.data, &command.source, &command.target) {
-        (_, Some(source), Some(target)) => {
-            Parallel::Lines { source: source.clone(), target: target.clone() }
-        }
+        (_, Some(source), Some(target)) => Parallel::Lines { source: source.clone(), target: target.clone() },
         (Some(data), ..) => Parallel::Table(data.clone()),
         _ => {
             let test = command.model.run.join("test.jsonl");
@@ -87,14 +84,10 @@ fn run_eval(command: &TranslateEval, common: &Common) -> Result<ExitCode, Failur
     let trained = open(&command.model)?;
     let bar = progress_bar(common, "translate");
     bar.set_length(pairs.len() as u64);
-    let (quality, _) = measure(
-        &trained.model,
-        &trained.vocabulary,
-        &pairs,
-        &decoding,
-        &trained.device,
-        &mut |done| bar.set_position(done as u64),
-    )?;
+    let (quality, _) =
+        measure(&trained.model, &trained.vocabulary, &pairs, &decoding, &trained.device, &mut |done| {
+            bar.set_position(done as u64)
+        })?;
     bar.finish_and_clear();
     if common.json {
         print_json(&quality)?;

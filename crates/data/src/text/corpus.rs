@@ -282,11 +282,7 @@ fn next_text(
     }))
 }
 
-fn next_json(
-    path: &Arc<Path>,
-    lines: &mut JsonLines,
-    column: &str,
-) -> Result<Option<TextPiece>, TextError> {
+fn next_json(path: &Arc<Path>, lines: &mut JsonLines, column: &str) -> Result<Option<TextPiece>, TextError> {
     while let Some(mut object) = lines.next()? {
         let text = object.take(column)?;
         if !text.is_empty() {

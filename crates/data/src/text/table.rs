@@ -72,7 +72,9 @@ pub fn table_columns(path: &Path) -> Result<Vec<String>, TextError> {
         Some(None) => {
             let mut lines = JsonLines::open(path)?;
             let first = lines.next()?;
-            Ok(first.map(|object| object.fields.into_iter().map(|(name, _)| name).collect()).unwrap_or_default())
+            Ok(first
+                .map(|object| object.fields.into_iter().map(|(name, _)| name).collect())
+                .unwrap_or_default())
         }
         None => Ok(Vec::new()),
     }
@@ -126,8 +128,11 @@ impl JsonLines {
             };
             let text = if line == 1 { text.trim_start_matches(BOM) } else { text };
             if !text.trim().is_empty() {
-                let fields = serde_json::from_str(text)
-                    .map_err(|source| TextError::JsonLine { path: self.path.clone(), line, source })?;
+                let fields = serde_json::from_str(text).map_err(|source| TextError::JsonLine {
+                    path: self.path.clone(),
+                    line,
+                    source,
+                })?;
                 return Ok(Some(Object { path: &self.path, fields, line }));
             }
         }

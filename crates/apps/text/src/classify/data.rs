@@ -23,7 +23,13 @@ pub(super) struct Labelled {
 /// When it can't be read, or has no such columns.
 pub(super) fn read(path: &Path, columns: [&str; 2]) -> Result<Vec<Labelled>, TextError> {
     let rows = read_table(path, columns)?;
-    Ok(rows.into_iter().map(|row| { let [text, class] = row.fields; Labelled { text, class } }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let [text, class] = row.fields;
+            Labelled { text, class }
+        })
+        .collect())
 }
 
 /// The names of the classes, in order.
@@ -109,7 +115,11 @@ impl LabelledTexts {
 }
 
 /// The tokens of each text, at least one and at most `longest`, with the marks that the tokenizer puts around a text.
-pub(super) fn encode(texts: &[&str], tokenizer: &Tokenizer, longest: usize) -> Result<Vec<Vec<u32>>, TextError> {
+pub(super) fn encode(
+    texts: &[&str],
+    tokenizer: &Tokenizer,
+    longest: usize,
+) -> Result<Vec<Vec<u32>>, TextError> {
     let options =
         BatchOptions { special: SpecialTokens::Add, max_len: Some(longest), ..BatchOptions::default() };
     let encodings = tokenizer.encode_batch(texts, &options)?;

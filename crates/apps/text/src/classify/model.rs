@@ -120,7 +120,9 @@ impl TextClassifier {
     /// As [`forward`](Self::forward).
     pub fn forward_features(&self, tokens: Tensor<2, Int>, mask: Tensor<2, Bool>) -> Tensor<2> {
         let hidden = match &self.backbone {
-            Backbone::Bert(bert) => bert.forward_features(BertInput { mask: Some(mask.clone()), ..BertInput::new(tokens) }),
+            Backbone::Bert(bert) => {
+                bert.forward_features(BertInput { mask: Some(mask.clone()), ..BertInput::new(tokens) })
+            }
             Backbone::Recurrent(reader) => reader.forward(tokens, &mask),
         };
         libellus_models::bert::masked_mean(hidden, mask)

@@ -67,12 +67,18 @@ pub struct TextClassifyOptions {
     pub model: Option<ScratchModel>,
 
     /// How many of them in each direction [default: 1]
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", conflicts_with = "weights", help_heading = "Model"))]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, value_name = "N", conflicts_with = "weights", help_heading = "Model")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_layers: Option<usize>,
 
     /// Width of their embedding and of each direction's state [default: 128]
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", conflicts_with = "weights", help_heading = "Model"))]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, value_name = "N", conflicts_with = "weights", help_heading = "Model")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub d_model: Option<usize>,
 
@@ -88,7 +94,10 @@ pub struct TextClassifyOptions {
     pub freeze_backbone: Option<bool>,
 
     /// How often all texts are learnt [default: 3, without --weights 5]
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training"))]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
 

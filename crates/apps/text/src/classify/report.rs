@@ -141,10 +141,7 @@ fn sections(
             },
         });
     }
-    sections.push(Section::Flow {
-        title: "Gradient flow by layer".to_owned(),
-        flow: gradient_flow(outcome),
-    });
+    sections.push(Section::Flow { title: "Gradient flow by layer".to_owned(), flow: gradient_flow(outcome) });
     sections.push(Section::Config {
         title: "Configuration".to_owned(),
         caption: "Everything that was chosen or decided; `libellus text classify train --config config.toml` repeats the \

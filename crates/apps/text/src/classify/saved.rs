@@ -79,9 +79,8 @@ impl TrainedTextClassifier {
         let description =
             description.ok_or_else(|| incomplete("it is no model of `libellus text classify train`"))?;
         let tokenizer = checkpoint.metadata().get(TOKENIZER);
-        let tokenizer = Tokenizer::from_json(
-            tokenizer.ok_or_else(|| incomplete("the tokenizer is missing in it"))?,
-        )?;
+        let tokenizer =
+            Tokenizer::from_json(tokenizer.ok_or_else(|| incomplete("the tokenizer is missing in it"))?)?;
         let model = description.config.init(device)?;
         let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
         let model = model.prepare_inference_in(precision);

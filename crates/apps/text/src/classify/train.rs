@@ -11,8 +11,8 @@ use libellus_models::rnn::RecurrentCell;
 use libellus_models::{Bert, BertConfig, Precision, RnnConfig};
 use libellus_optim::{AdamWConfig, ScheduleConfig};
 use libellus_train::{
-    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir,
-    RunSummary, fit, options_at,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunSummary, fit,
+    options_at,
 };
 
 use super::data::{Labelled, LabelledTexts, classes, read};
@@ -60,7 +60,8 @@ pub fn train(
     let (mut task, fit_config) = prepare(&options, texts, &path, &device)?;
     let run = match place {
         Place::New(folder) => {
-            let free = || RunDir::free_path(Path::new("runs"), &format!("classify-{}", task.description.data));
+            let free =
+                || RunDir::free_path(Path::new("runs"), &format!("classify-{}", task.description.data));
             RunDir::create(&folder.clone().unwrap_or_else(free), &options.to_toml())?
         }
         Place::Resume(folder) => RunDir::open(folder)?,
@@ -174,12 +175,13 @@ fn prepare(
     if classes.len() < 2 {
         return Err(TextError::OneClass { path: path.to_path_buf() });
     }
-    let Beginning { bert, tokenizer, longest } = beginning(options, &texts, device)?;
+    // Parameters have gradients where they were made on a device that keeps them.
+    let training_device = device.clone().autodiff();
+    let Beginning { bert, tokenizer, longest } = beginning(options, &texts, &training_device)?;
     let [texts, validation] = hold_back(texts, options.validation.unwrap_or(0.0), seed, "texts")?;
     let batch_size = options.batch_size.unwrap_or(1);
-    let tokens = |texts: &[Labelled]| {
-        LabelledTexts::new(texts, &classes, &tokenizer, longest, batch_size, path)
-    };
+    let tokens =
+        |texts: &[Labelled]| LabelledTexts::new(texts, &classes, &tokenizer, longest, batch_size, path);
     let [train, validation] = [tokens(&texts)?, tokens(&validation)?];
 
     let steps = steps(options.steps, options.epochs, train.batches_per_epoch());
@@ -208,19 +210,23 @@ fn prepare(
                 dropout,
                 ..RnnConfig::rnn()
             };
-            TextClassifierConfig::Recurrent { layers, vocab_size: tokenizer.vocab_size(), num_classes, dropout }
+            TextClassifierConfig::Recurrent {
+                layers,
+                vocab_size: tokenizer.vocab_size(),
+                num_classes,
+                dropout,
+            }
         }
     };
     libellus_backend::seed(device, seed, 0);
-    let training_device = device.clone().autodiff();
     let mut model = config.init(&training_device)?;
     if let Some((bert, _)) = bert {
-        let bert = bert.to_device(&training_device);
         let bert = if options.freeze_backbone == Some(true) { bert.no_grad() } else { bert };
         model = TextClassifier { backbone: Backbone::Bert(bert), ..model };
     }
     // Parameters are drawn when first used; drawn here and now, they depend on the seed and on nothing else.
-    let learner = Learner::new("model", model.materialize(), &adam(options, steps).learner_config(steps)?, steps)?;
+    let learner =
+        Learner::new("model", model.materialize(), &adam(options, steps).learner_config(steps)?, steps)?;
     let task = TextClassifierTask {
         learner,
         loss: CrossEntropyConfig { label_smoothing: options.label_smoothing.unwrap_or(0.0) }.init()?,

@@ -52,7 +52,9 @@ pub(super) fn read(
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let encodings = tokenizer.encode_batch(&texts, &encode_options)?;
         // An empty text is read as one token.
-        let ids = encodings.into_iter().map(|encoding| if encoding.ids.is_empty() { vec![0] } else { encoding.ids });
+        let ids = encodings
+            .into_iter()
+            .map(|encoding| if encoding.ids.is_empty() { vec![0] } else { encoding.ids });
         Ok(ids.collect())
     };
     let (mut anchors, mut positives, mut negatives) = (Vec::new(), Vec::new(), Vec::new());

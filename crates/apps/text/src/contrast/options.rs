@@ -80,7 +80,10 @@ pub struct ContrastOptions {
     pub margin: Option<f64>,
 
     /// How often all rows are learnt [default: 1]
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training"))]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
 

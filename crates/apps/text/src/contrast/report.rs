@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use libellus_models::Precision;
-use libellus_train::report::{Figure, HtmlReport, Section, Unit, gradient_flow, learning_curves, render, thousands};
+use libellus_train::report::{
+    Figure, HtmlReport, Section, Unit, gradient_flow, learning_curves, render, thousands,
+};
 use libellus_train::{Circumstances, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
 use serde_json::json;
 
@@ -97,12 +99,15 @@ pub(super) fn write_report(
 fn headline(metrics: &BTreeMap<String, f64>, rows: usize, outcome: &Outcome) -> Vec<Figure> {
     let share = |name: &str| metrics.get(name).map(|value| format!("{:.1} %", 100.0 * value));
     let figures = [
-        ("accuracy", format!("anchors whose positive is the nearest of {} that were held back", thousands(rows))),
+        (
+            "accuracy",
+            format!("anchors whose positive is the nearest of {} that were held back", thousands(rows)),
+        ),
         ("accuracy_before", "of the model that the run began with".to_owned()),
         ("mean_reciprocal_rank", "one by the place of the positive, on average".to_owned()),
     ];
-    let figures = figures.into_iter().filter_map(|(name, note)| {
-        Some(Figure { label: name.replace('_', " "), value: share(name)?, note })
-    });
+    let figures = figures
+        .into_iter()
+        .filter_map(|(name, note)| Some(Figure { label: name.replace('_', " "), value: share(name)?, note }));
     figures.chain([Figure::training_time(outcome)]).collect()
 }

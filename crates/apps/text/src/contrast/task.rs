@@ -148,7 +148,10 @@ pub(super) fn measure(
         reciprocal += 1.0 / rank as f64;
     }
     let count = count.max(1) as f64;
-    let metrics =
-        [("loss", loss / count), ("accuracy", first as f64 / count), ("mean_reciprocal_rank", reciprocal / count)];
+    let metrics = [
+        ("loss", loss / count),
+        ("accuracy", first as f64 / count),
+        ("mean_reciprocal_rank", reciprocal / count),
+    ];
     metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

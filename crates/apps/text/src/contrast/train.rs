@@ -8,8 +8,8 @@ use libellus_backend::set_threads;
 use libellus_losses::{InfoNceConfig, TripletConfig};
 use libellus_optim::{AdamWConfig, ScheduleConfig};
 use libellus_train::{
-    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir,
-    RunSummary, fit, options_at,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunSummary, fit,
+    options_at,
 };
 
 use super::data::{Rows, read};
@@ -51,7 +51,8 @@ pub fn train(
     let (mut task, fit_config) = prepare(&options, &device)?;
     let run = match place {
         Place::New(folder) => {
-            let free = || RunDir::free_path(Path::new("runs"), &format!("contrast-{}", task.description.data));
+            let free =
+                || RunDir::free_path(Path::new("runs"), &format!("contrast-{}", task.description.data));
             RunDir::create(&folder.clone().unwrap_or_else(free), &options.to_toml())?
         }
         Place::Resume(folder) => RunDir::open(folder)?,
@@ -86,7 +87,11 @@ fn resolve(options: &ContrastOptions) -> Result<ContrastOptions, TextError> {
     at_least_one(&[("longest", options.longest), ("batch-size", options.batch_size)])?;
     let batch_size = options.batch_size.unwrap_or(32);
     if batch_size < 2 && loss == Objective::InfoNce {
-        return Err(option("batch-size", batch_size, "a row is told from the others of its batch: take 2 or more"));
+        return Err(option(
+            "batch-size",
+            batch_size,
+            "a row is told from the others of its batch: take 2 or more",
+        ));
     }
     Ok(ContrastOptions {
         validation: Some(validation),
@@ -114,12 +119,15 @@ fn prepare(options: &ContrastOptions, device: &Device) -> Result<(ContrastTask, 
         Objective::InfoNce => {
             Contrast::InfoNce(InfoNceConfig { temperature: options.temperature.unwrap_or(0.05) }.init()?)
         }
-        Objective::Triplet => Contrast::Triplet(TripletConfig { margin: options.margin.unwrap_or(0.5) }.init()?),
+        Objective::Triplet => {
+            Contrast::Triplet(TripletConfig { margin: options.margin.unwrap_or(0.5) }.init()?)
+        }
     };
     let weights = options.weights.as_deref().unwrap_or(Path::new(""));
     let (config, tokenizer) = (options.model_config.as_deref(), options.tokenizer.as_deref());
     let EncoderBase { model, config, tokenizer, max_len } =
-        EncoderBase::open(weights, config, tokenizer, device)?;
+        // Parameters have gradients where they were made on a device that keeps them.
+        EncoderBase::open(weights, config, tokenizer, &device.clone().autodiff())?;
     let longest = match options.longest {
         Some(longest) if longest > model.context() => {
             return Err(option("longest", longest, format!("the model reads {} tokens", model.context())));
@@ -145,7 +153,6 @@ fn prepare(options: &ContrastOptions, device: &Device) -> Result<(ContrastTask, 
     };
     let fit_config = intervals.fit_config(steps)?;
 
-    let model = model.to_device(&device.clone().autodiff());
     let learner = Learner::new("model", model, &adam(options, steps).learner_config(steps)?, steps)?;
     let task = ContrastTask {
         learner,

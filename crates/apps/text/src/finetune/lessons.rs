@@ -145,17 +145,15 @@ impl Lessons {
 }
 
 /// The columns of prompts and completions, if `path` is a table that has them and no other column is asked for.
-fn example_columns<'a>(
-    options: &'a FinetuneOptions,
-    path: &Path,
-) -> Result<Option<[&'a str; 2]>, TextError> {
+fn example_columns<'a>(options: &'a FinetuneOptions, path: &Path) -> Result<Option<[&'a str; 2]>, TextError> {
     if options.column.is_some() {
         return Ok(None);
     }
     let wanted = [(&options.prompt_column, PROMPT), (&options.completion_column, COMPLETION)];
     let wanted = wanted.map(|(named, default)| named.as_deref().unwrap_or(default));
     let named = options.prompt_column.is_some() || options.completion_column.is_some();
-    let is_table = |extension: &OsStr| ["jsonl", "csv", "tsv"].iter().any(|kind| extension.eq_ignore_ascii_case(kind));
+    let is_table =
+        |extension: &OsStr| ["jsonl", "csv", "tsv"].iter().any(|kind| extension.eq_ignore_ascii_case(kind));
     if named || path.extension().is_some_and(is_table) && path.is_file() {
         let columns = table_columns(path)?;
         let all = wanted.iter().all(|wanted| columns.iter().any(|column| column == wanted));

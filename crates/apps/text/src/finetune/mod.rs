@@ -61,7 +61,8 @@ pub fn finetune(
     let device_name = options.device.unwrap_or_default();
     let device = device_name.open()?;
     let origin = origin(&options)?;
-    let base = Base::open(&origin, &device)?;
+    // Parameters have gradients where they were made on a device that keeps them.
+    let base = Base::open(&origin, &device.clone().autodiff())?;
     let corpus = options.corpus.clone().unwrap_or_default();
     let name = name_of(&corpus);
     let run = match place {
@@ -82,7 +83,7 @@ pub fn finetune(
         (Err(error), Place::Resume(_)) => return Err(error),
     };
     let before = match &lessons.validation {
-        Some(validation) => Some(mean_loss(&base.model, validation.in_order(None), &device)?.mean()),
+        Some(validation) => Some(mean_loss(&base.model.valid(), validation.in_order(None), &device)?.mean()),
         None => None,
     };
     let parameters = [task.learner.model().num_params(), trained_parameters(task.learner.model())];
@@ -175,7 +176,9 @@ fn origin(options: &FinetuneOptions) -> Result<Origin, TextError> {
             tokenizer: options.tokenizer.clone(),
         }),
         (None, Some(run)) => Ok(Origin::Run(run.clone())),
-        _ => Err(option("weights", "", "name a model to begin with: --weights, or --run for one of your own")),
+        _ => {
+            Err(option("weights", "", "name a model to begin with: --weights, or --run for one of your own"))
+        }
     }
 }
 
@@ -210,12 +213,11 @@ fn prepare(
     let fit_config = intervals.fit_config(steps)?;
 
     libellus_backend::seed(device, seed, 0);
-    let training_device = device.clone().autodiff();
-    let model = base.model.clone().to_device(&training_device);
+    let model = base.model.clone();
     let (model, product) = match &options.lora {
         None => (model, Product::Model),
         Some(lora) => {
-            let model = add_lora(model.no_grad(), lora, &training_device)?.materialize();
+            let model = add_lora(model.no_grad(), lora, &device.clone().autodiff())?.materialize();
             let base = base.path.display().to_string();
             let merge = options.merge == Some(true);
             (model, Product::Adapter { lora: lora.clone(), base, merge })

@@ -84,7 +84,10 @@ pub struct FinetuneOptions {
     pub context: Option<usize>,
 
     /// How often everything is learnt [default: 3]
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training"))]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
 

@@ -26,6 +26,6 @@ mod tests;
 pub use beam::{BeamSearch, Beams, EarlyStopping, Hypothesis, Step};
 pub use error::SamplingError;
 pub use options::Sampling;
-pub use sampler::{Choice, Sampler, TokenProbability, sequence_rng, top_log_probabilities};
 pub(crate) use sampler::log_sum_exp;
+pub use sampler::{Choice, Sampler, TokenProbability, sequence_rng, top_log_probabilities};
 pub use stop::{StopStrings, Text};

@@ -105,7 +105,8 @@ impl PairBatch {
     /// When there are no pairs.
     pub(super) fn new<'a>(pairs: impl Iterator<Item = &'a TokenPair> + Clone) -> Self {
         let longest = |length: fn(&TokenPair) -> usize| pairs.clone().map(length).max().unwrap_or(0);
-        let [source_length, target_length] = [longest(|pair| pair.source.len()), longest(|pair| pair.target.len())];
+        let [source_length, target_length] =
+            [longest(|pair| pair.source.len()), longest(|pair| pair.target.len())];
         let (mut sources, mut inputs, mut targets, mut learnt) = (vec![], vec![], vec![], vec![]);
         let mut rows = 0;
         for TokenPair { source, target } in pairs {
@@ -127,7 +128,8 @@ impl PairBatch {
     pub fn to_device(self, device: &Device) -> (TransformerInput, Tensor<1, Int>, Tensor<1, Int>) {
         let [rows, source_length, target_length] = self.shape;
         let count = self.targets.len();
-        let source = Tensor::<2, Int>::from_data(TensorData::new(self.sources, [rows, source_length]), device);
+        let source =
+            Tensor::<2, Int>::from_data(TensorData::new(self.sources, [rows, source_length]), device);
         let input = TransformerInput {
             source_mask: Some(is_token(source.clone())),
             source,

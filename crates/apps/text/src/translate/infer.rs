@@ -125,7 +125,8 @@ impl<'a> Batch<'a> {
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         assert_eq!(logits.len(), rows * width, "as many logits come back as were computed");
         let end = END as usize;
-        let row = |row: &[f32]| std::iter::once(row[end]).chain(row[self.first_token..].iter().copied()).collect();
+        let row =
+            |row: &[f32]| std::iter::once(row[end]).chain(row[self.first_token..].iter().copied()).collect();
         logits.chunks(width).map(row).collect()
     }
 

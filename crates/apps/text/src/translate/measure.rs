@@ -77,12 +77,19 @@ pub fn measure(
         let text = text.trim().to_owned();
         let references: Vec<Vec<u32>> =
             pair.targets.iter().map(|target| vocabulary.encode_target(target)).collect::<Result<_, _>>()?;
-        tokens.add(without_end(&translation.tokens), &references.iter().map(|ids| without_end(ids)).collect::<Vec<_>>());
+        tokens.add(
+            without_end(&translation.tokens),
+            &references.iter().map(|ids| without_end(ids)).collect::<Vec<_>>(),
+        );
         let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         words.add(&split(&text), &pair.targets.iter().map(|target| split(target)).collect::<Vec<_>>());
         bleu.add(&text, &pair.targets);
         wrong += usize::from(!pair.targets.contains(&text));
-        examples.push(Example { source: pair.source.clone(), translation: text, references: pair.targets.clone() });
+        examples.push(Example {
+            source: pair.source.clone(),
+            translation: text,
+            references: pair.targets.clone(),
+        });
     }
     let quality = Quality {
         sequence_error_rate: wrong as f64 / pairs.len().max(1) as f64,

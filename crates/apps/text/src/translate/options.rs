@@ -96,7 +96,10 @@ pub struct TranslateOptions {
     pub dropout: Option<f64>,
 
     /// How often all pairs are learnt [default: 10]
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training"))]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
 

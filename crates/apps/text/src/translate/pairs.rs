@@ -108,8 +108,7 @@ fn extension(path: &Path) -> String {
 
 fn read(path: &Path) -> Result<String, TextError> {
     let path = || path.to_path_buf();
-    let bytes =
-        fs::read(path()).map_err(|source| TextError::Io { action: "read", path: path(), source })?;
+    let bytes = fs::read(path()).map_err(|source| TextError::Io { action: "read", path: path(), source })?;
     String::from_utf8(bytes)
         .map_err(|error| TextError::NotUtf8 { path: path(), position: error.utf8_error().valid_up_to() })
 }
@@ -136,8 +135,7 @@ fn dictionary(path: &Path) -> Result<Vec<(String, String)>, TextError> {
             .trim()
             .split_once(char::is_whitespace)
             .ok_or_else(|| TextError::NoSounds { path: path.to_path_buf(), line: number })?;
-        let is_number =
-            |text: &&str| text.strip_suffix(')').is_some_and(|text| text.parse::<u32>().is_ok());
+        let is_number = |text: &&str| text.strip_suffix(')').is_some_and(|text| text.parse::<u32>().is_ok());
         let word = match word.rsplit_once('(') {
             Some((word, number)) if is_number(&number) && !word.is_empty() => word,
             _ => word,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use libellus_train::report::{
-    Cell, Figure, HeatMap, HtmlReport, Section, Table, Unit, gradient_flow, learning_curves, render, thousands,
+    Cell, Figure, HeatMap, HtmlReport, Section, Table, Unit, gradient_flow, learning_curves, render,
+    thousands,
 };
 use libellus_train::{Circumstances, Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
 use serde_json::json;
@@ -107,9 +108,17 @@ fn headline(
     let mut figures = Vec::new();
     if quality.sources > 0 && lessons.is_dictionary {
         let note = format!("of {sources} unseen words whose sounds are not all right");
-        figures.push(figure("word error rate", format!("{:.1} %", 100.0 * quality.sequence_error_rate), note));
+        figures.push(figure(
+            "word error rate",
+            format!("{:.1} %", 100.0 * quality.sequence_error_rate),
+            note,
+        ));
         let note = "sounds to change, by sounds that are right".to_owned();
-        figures.push(figure("phoneme error rate", format!("{:.1} %", 100.0 * quality.token_error_rate), note));
+        figures.push(figure(
+            "phoneme error rate",
+            format!("{:.1} %", 100.0 * quality.token_error_rate),
+            note,
+        ));
     } else if quality.sources > 0 {
         figures.push(figure("BLEU", format!("{:.1}", quality.bleu), format!("on {sources} unseen texts")));
         let note = "words to change, by words that are right".to_owned();
@@ -172,9 +181,10 @@ fn sections(
         },
     ];
     if !maps.is_empty() {
-        let caption = "Each row is a token that the model writes, each column one that it has read: the brighter, the \
+        let caption =
+            "Each row is a token that the model writes, each column one that it has read: the brighter, the \
             more it looks there (in the last layer, over all heads)."
-            .to_owned();
+                .to_owned();
         sections.insert(1, Section::HeatMaps { title: "Where it looks".to_owned(), caption, maps });
     }
     if lessons.test.is_empty() && lessons.translated.is_empty() {
@@ -187,7 +197,8 @@ fn sections(
 fn attention_maps(trained: &TrainedTranslator, examples: &[Example]) -> Result<Vec<HeatMap>, TextError> {
     let vocabulary = &trained.vocabulary;
     let mut maps = Vec::new();
-    let mut chosen: Vec<&Example> = examples.iter().filter(|example| !example.translation.is_empty()).collect();
+    let mut chosen: Vec<&Example> =
+        examples.iter().filter(|example| !example.translation.is_empty()).collect();
     // The longest of the first few show most.
     chosen.truncate(SHOWN);
     chosen.sort_by_key(|example| std::cmp::Reverse(example.source.chars().count()));
@@ -243,7 +254,10 @@ fn facts(
         ("training time", format!("{:.1} s", summary.duration_s)),
     ];
     if lessons.left_out > 0 {
-        facts.push(("left out", format!("{} pairs with a side that is too long", thousands(lessons.left_out))));
+        facts.push((
+            "left out",
+            format!("{} pairs with a side that is too long", thousands(lessons.left_out)),
+        ));
     }
     facts
         .extend(summary.peak_rss_bytes.map(|bytes| ("peak memory", format!("{:.0} MB", bytes as f64 / 1e6))));

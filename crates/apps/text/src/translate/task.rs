@@ -74,7 +74,8 @@ impl Task for TranslateTask {
             measure(&model, &self.vocabulary, &self.translated, &decoding, &self.device, &mut |_| {})?;
         let mut metrics = quality.metrics();
         metrics.insert("loss".to_owned(), mean_loss(&model, &self.validation, &self.device).mean());
-        let sample = examples.iter().take(3).map(|example| format!("{} → {}", example.source, example.translation));
+        let sample =
+            examples.iter().take(3).map(|example| format!("{} → {}", example.source, example.translation));
         Ok(Evaluation { metrics, sample: Some(sample.collect::<Vec<_>>().join("\n")) })
     }
 

@@ -9,8 +9,8 @@ use libellus_losses::CrossEntropyConfig;
 use libellus_models::{GruAttentionConfig, Precision, TransformerConfig};
 use libellus_optim::ScheduleConfig;
 use libellus_train::{
-    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir,
-    RunSummary, fit, options_at,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunSummary, fit,
+    options_at,
 };
 
 use super::data::TokenPairs;
@@ -24,7 +24,6 @@ use super::vocabulary::Vocabulary;
 use crate::common::{AdamW, Intervals, at_least_one, epochs, keep, option, refuse_idle, share, steps};
 use crate::error::TextError;
 use crate::options::Keep;
-
 
 /// What came of a run.
 #[derive(Debug)]
@@ -115,7 +114,11 @@ fn parallel(options: &TranslateOptions) -> Result<Parallel, TextError> {
 fn resolve(options: &TranslateOptions, is_dictionary: bool) -> Result<TranslateOptions, TextError> {
     let model = options.model.unwrap_or(ModelKind::Transformer);
     let recurrent = model == ModelKind::Gru;
-    refuse_idle(&[("n-heads", recurrent && options.n_heads.is_some(), "a recurrent model has one attention")])?;
+    refuse_idle(&[(
+        "n-heads",
+        recurrent && options.n_heads.is_some(),
+        "a recurrent model has one attention",
+    )])?;
     let validation = share("validation", options.validation.unwrap_or(0.02))?;
     let test = share("test", options.test.unwrap_or(0.1))?;
     if validation + test >= 1.0 {

@@ -1,8 +1,8 @@
 //! The tokens of both sides in one vocabulary.
 
-use std::collections::BTreeSet;
 use libellus_data::Tokenizer;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 use super::pairs::Pair;
 use crate::error::TextError;
@@ -161,10 +161,8 @@ mod tests {
     use super::*;
 
     fn pairs() -> Vec<Pair> {
-        let pair = |source: &str, target: &str| Pair {
-            source: source.to_owned(),
-            targets: vec![target.to_owned()],
-        };
+        let pair =
+            |source: &str, target: &str| Pair { source: source.to_owned(), targets: vec![target.to_owned()] };
         vec![pair("ab", "AH0 B"), pair("ba", "B AH0")]
     }
 
