@@ -370,6 +370,19 @@ def transformer(_name, config, _layout, _shapes):
     return Reference(Model(), inputs, run, arrange=arrange)
 
 
+def gru_attention(_name, config, _layout, _shapes):
+    sizes = dict(VOCABULARY=config["vocab_size"], EMBEDDING=config["d_model"], HIDDEN=config["d_hidden"])
+    module = golden_classes("gru_attention.py", **sizes)["RnnSearch"](config["n_layers"], config["output"] == "tied")
+    tokens = token_inputs(config["vocab_size"], 32, mask=True)
+    inputs = {"source": tokens["tokens"], "source_mask": tokens["mask"], "target": tokens["tokens"][:, :23].flip(1)}
+
+    def run(module, inputs):
+        memory, _, _, attention, logits = module(inputs["source"], inputs["target"], inputs["source_mask"])
+        return {"memory": memory * inputs["source_mask"].unsqueeze(-1), "attention": attention, "logits": logits}
+
+    return Reference(module, inputs, run)
+
+
 def rnn(_name, config, _layout, shapes):
     layer = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn_tanh": nn.RNN}[config["cell"]]
     module = layer(config["d_input"], config["d_hidden"], config["n_layers"], batch_first=True)
@@ -402,5 +415,5 @@ BUILDERS = {
     "mlp": mlp, "lenet5": lenet5, "cifar_resnet": cifar_resnet, "resnet": of_torchvision, "vgg": of_torchvision,
     "mobilenet_v2": of_torchvision, "efficientnet": of_torchvision, "convnext": of_torchvision, "vit": vit,
     "unet": unet, "gpt2": gpt2, "llama": llama, "bert": bert, "transformer": transformer, "rnn": rnn,
-    "rnn_lm": rnn_lm,
+    "rnn_lm": rnn_lm, "gru_attention": gru_attention,
 }  # fmt: skip

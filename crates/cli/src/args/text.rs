@@ -19,7 +19,7 @@ pub(crate) enum Text {
         libellus text train --corpus reviews.jsonl --tokenizer bpe:2000 --model llama\n  \
         libellus text train --resume runs/text-book-1")]
     Train(Box<TextTrain>),
-    /// Train a model on: all of it, or a low-rank change (LoRA)
+    /// Train a model further: all of it, or a low-rank change (LoRA)
     #[command(after_help = "Examples:\n  \
         libellus text finetune --weights gpt2/ --corpus answers.jsonl --lora r=8,alpha=16\n  \
         libellus text finetune --weights smollm2/ --corpus answers.jsonl --lora targets=all-linear --merge\n  \

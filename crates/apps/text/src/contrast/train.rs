@@ -32,7 +32,7 @@ pub struct ContrastOutcome {
     pub summary: Option<RunSummary>,
 }
 
-/// Trains a sentence encoder on and writes its report; `command` is what the report says the run was started with.
+/// Trains a sentence encoder further and writes its report; `command` is what the report says the run was started with.
 ///
 /// # Errors
 /// Everything that can go wrong with options, texts, model, training and files. What was saved before stays.

@@ -1,4 +1,4 @@
-//! What a model is trained on with.
+//! What fine-tuning learns, and what is held back.
 
 use std::ffi::OsStr;
 use std::path::Path;

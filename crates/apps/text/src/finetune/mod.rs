@@ -1,4 +1,4 @@
-//! Training a model on: all of it, or a low-rank change of it.
+//! Training a model further: all of it, or a low-rank change of it.
 //!
 //! References: Hugging Face's `Trainer` and TRL for the data and the defaults, PEFT for adapters.
 
@@ -39,7 +39,7 @@ use lessons::Lessons;
 /// Prompts that the report shows the finished model's completions of.
 const SHOWN: usize = 4;
 
-/// Trains a model on and writes its report; `command` is what the report says the run was started with, and `tokenizing` hears
+/// Trains a model further and writes its report; `command` is what the report says the run was started with, and `tokenizing` hears
 /// the bytes of text that are tokenised, and how many there are.
 ///
 /// With [`lora`](FinetuneOptions::lora), the run directory holds the change as `adapter/`; a `model.safetensors` is there without it, or
