@@ -26,8 +26,8 @@ use serde_json::json;
 use crate::args::{
     Common, Embed, Encoder, Generate, Score, Search, Text, TextEval, TextFinetune, TextModel, TextTrain,
 };
-use crate::output::{Align, Failure, INTERRUPTED, Table, print, print_json, thousands};
-use crate::run::{command_line, observer};
+use crate::output::{Align, Failure, Table, print, print_json, thousands};
+use crate::run::{Ended, command_line, observer};
 
 pub(crate) fn run(command: &Text, common: &Common) -> Result<ExitCode, Failure> {
     match command {
@@ -62,9 +62,8 @@ fn run_train(command: &TextTrain, common: &Common) -> Result<ExitCode, Failure> 
         &mut tokenizing(&bar),
     )?;
     drop(observer);
-    let folder = outcome.run.display().to_string();
-    let usage = format!("libellus text generate --run {folder}");
-    print_outcome(outcome, "libellus text train", &usage, common)
+    let usage = format!("libellus text generate --run {}", outcome.run.display());
+    print_outcome(&outcome, "libellus text train", &usage, common)
 }
 
 fn run_finetune(command: &TextFinetune, common: &Common) -> Result<ExitCode, Failure> {
@@ -90,7 +89,7 @@ fn run_finetune(command: &TextFinetune, common: &Common) -> Result<ExitCode, Fai
         true => format!("libellus text generate --run {folder}"),
         false => format!("libellus text generate, of the same model, with --adapter {folder}/adapter"),
     };
-    print_outcome(outcome, "libellus text finetune", &usage, common)
+    print_outcome(&outcome, "libellus text finetune", &usage, common)
 }
 
 /// Shows how far the tokenisation is.
@@ -105,35 +104,26 @@ fn tokenizing(bar: &ProgressBar) -> impl FnMut(u64, u64) {
 }
 
 fn print_outcome(
-    outcome: TrainOutcome,
+    outcome: &TrainOutcome,
     verb: &str,
     usage: &str,
     common: &Common,
 ) -> Result<ExitCode, Failure> {
-    let folder = outcome.run.display();
-    let Some(finished) = outcome.finished else {
-        eprintln!("stopped; a checkpoint is saved. Go on with: {verb} --resume {folder}");
-        return Ok(ExitCode::from(INTERRUPTED));
+    let finished = outcome.finished.as_ref();
+    let ended = Ended {
+        verb,
+        folder: &outcome.run,
+        summary: finished.map(|finished| &finished.summary),
+        metrics: &[
+            ("loss", "validation loss"),
+            ("loss_before", "before"),
+            ("perplexity", "perplexity"),
+            ("bits_per_character", "bits per character"),
+        ],
+        sample: finished.map_or("", |finished| &finished.sample),
+        usage,
     };
-    if common.json {
-        print_json(&finished.summary)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let metrics: Vec<String> = [
-        ("loss", "validation loss"),
-        ("loss_before", "before"),
-        ("perplexity", "perplexity"),
-        ("bits_per_character", "bits per character"),
-    ]
-    .into_iter()
-    .filter_map(|(name, label)| Some(format!("{label} {:.4}", finished.summary.metrics.get(name)?)))
-    .collect();
-    print(&format!(
-        "{}\n\n{}\n\nreport: {folder}/report.html\nuse it: {usage}\n",
-        metrics.join("   "),
-        finished.sample.trim_matches('\n'),
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    ended.print(common)
 }
 
 fn run_generate(command: &Generate, common: &Common) -> Result<ExitCode, Failure> {

@@ -2,20 +2,18 @@
 //!
 //! Reimers and Gurevych 2019, arXiv:1908.10084. Reference: sentence-transformers.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use libellus_data::{BatchOptions, Padding, Tokenizer};
 use libellus_models::bert::{BertInput, sentence_embedding};
 use libellus_models::{Bert, BertConfig, Model, ModelConfig, Precision, PrepareInference, Prepared};
-use libellus_train::{DESCRIPTION_KEY, RunDir, read_description};
-use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 use serde::{Deserialize, Serialize};
 
+use crate::described::{Described, TOKENIZER, save_described};
 use crate::error::TextError;
 use crate::gguf::open_tokenizer_file;
-use crate::saved::{TOKENIZER, folder_of, public_model};
+use crate::saved::{folder_of, public_model};
 
 /// What a description says of a sentence encoder.
 const TASK: &str = "text-embed";
@@ -75,21 +73,13 @@ impl Embedder {
     /// # Errors
     /// When there is none, or a part of it is missing or damaged.
     pub fn open_run(run_or_file: &Path, device: &Device, precision: Precision) -> Result<Self, TextError> {
-        let path = if run_or_file.is_dir() { RunDir::model_in(run_or_file) } else { run_or_file.to_owned() };
-        let checkpoint = Checkpoint::open(&path)?;
-        let incomplete =
-            |reason: &str| TextError::Incomplete { path: path.clone(), reason: reason.to_owned() };
-        let description: Option<EncoderDescription> = read_description(&checkpoint, TASK)
-            .map_err(|reason| TextError::BadDescription { path: path.clone(), reason })?;
-        let description =
-            description.ok_or_else(|| incomplete("it is no model of `libellus text contrast`"))?;
-        let tokenizer = checkpoint.metadata().get(TOKENIZER);
-        let tokenizer =
-            Tokenizer::from_json(tokenizer.ok_or_else(|| incomplete("the tokenizer is missing in it"))?)?;
-        let model = description.config.init(device)?;
-        let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
-        let (model, max_len) = (model.prepare_inference_in(precision), description.longest);
-        Ok(Self { model, tokenizer, max_len, device: device.clone() })
+        const ORIGIN: &str =
+            "`libellus text contrast` makes files that do; for a checkpoint from elsewhere, use --weights";
+        let described: Described<EncoderDescription> = Described::open(run_or_file, TASK, ORIGIN)?;
+        let tokenizer = described.tokenizer(TOKENIZER)?;
+        let EncoderDescription { config, longest, .. } = &described.description;
+        let model = described.load(config.init(device)?)?.prepare_inference_in(precision);
+        Ok(Self { model, tokenizer, max_len: *longest, device: device.clone() })
     }
 
     /// What reads the texts.
@@ -170,12 +160,7 @@ impl EncoderDescription {
 
     /// Writes `model` with this description and its tokenizer, in one atomic step.
     pub(crate) fn save(&self, model: &Bert, tokenizer: &Tokenizer, path: &Path) -> Result<(), TextError> {
-        let description = serde_json::to_string(self).expect("a description is strings and numbers");
-        let metadata = BTreeMap::from([
-            (DESCRIPTION_KEY.to_owned(), description),
-            (TOKENIZER.to_owned(), tokenizer.to_json()),
-        ]);
-        Ok(save(model, path, &Layout::NATIVE, &metadata)?)
+        save_described(model, self, &[(TOKENIZER, tokenizer)], path)
     }
 }
 

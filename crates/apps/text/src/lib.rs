@@ -8,6 +8,7 @@ pub mod classify;
 mod common;
 pub mod contrast;
 mod data;
+mod described;
 mod embed;
 #[cfg(test)]
 mod encoder_tests;

@@ -1,6 +1,5 @@
 //! The saved model: weights that say what they are, and bring their tokenizer.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -9,16 +8,14 @@ use libellus_inspect::{Design, Loaded};
 use libellus_models::{
     LanguageModel, LanguageModelConfig, Model, ModelConfig, Precision, PrepareInference, Prepared,
 };
-use libellus_train::{DESCRIPTION_KEY, RunDir, read_description};
-use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
+use libellus_weights::{Checkpoint, LoadOptions};
 use serde::{Deserialize, Serialize};
 
+use crate::described::{Described, TOKENIZER, save_described};
 use crate::error::TextError;
 use crate::gguf::open_tokenizer;
 use crate::lora::{load_adapter, merge_lora};
 
-/// The key of the tokenizer, as the text of a `tokenizer.json`.
-pub(crate) const TOKENIZER: &str = "tokenizer";
 /// What [`Description::task`] says of a language model.
 pub(crate) const TASK: &str = "text";
 
@@ -48,22 +45,7 @@ impl Description {
     /// # Errors
     /// When the file can't be written.
     pub fn save(&self, model: &LanguageModel, tokenizer: &Tokenizer, path: &Path) -> Result<(), TextError> {
-        let description = serde_json::to_string(self)
-            .expect("a description is strings and numbers, with strings for its keys");
-        let metadata = BTreeMap::from([
-            (DESCRIPTION_KEY.to_owned(), description),
-            (TOKENIZER.to_owned(), tokenizer.to_json()),
-        ]);
-        Ok(save(model, path, &Layout::NATIVE, &metadata)?)
-    }
-
-    /// Reads the description of a weights file; `None` when it has none, as a file from elsewhere.
-    ///
-    /// # Errors
-    /// When there is one that can't be understood.
-    pub fn of(checkpoint: &Checkpoint) -> Result<Option<Self>, TextError> {
-        read_description(checkpoint, TASK)
-            .map_err(|reason| TextError::BadDescription { path: checkpoint.path().into(), reason })
+        save_described(model, self, &[(TOKENIZER, tokenizer)], path)
     }
 }
 
@@ -188,20 +170,13 @@ impl Base {
     }
 
     fn of_run(run_or_file: &Path, device: &Device) -> Result<Self, TextError> {
-        let path = if run_or_file.is_dir() { RunDir::model_in(run_or_file) } else { run_or_file.to_owned() };
-        let checkpoint = Checkpoint::open(&path)?;
-        let incomplete =
-            |reason: &str| TextError::Incomplete { path: path.clone(), reason: reason.to_owned() };
-        let description = Description::of(&checkpoint)?.ok_or_else(|| {
-            incomplete("it does not say what it is; for a checkpoint from elsewhere, use --weights")
-        })?;
-        let tokenizer = checkpoint
-            .metadata()
-            .get(TOKENIZER)
-            .ok_or_else(|| incomplete("the tokenizer is missing in it"))
-            .and_then(|json| Ok(Tokenizer::from_json(json)?))?;
-        let config = description.config.clone();
-        let model = load(config.init(device)?, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
+        const ORIGIN: &str =
+            "`libellus text train` makes files that do; for a checkpoint from elsewhere, use --weights";
+        let described: Described<Description> = Described::open(run_or_file, TASK, ORIGIN)?;
+        let tokenizer = described.tokenizer(TOKENIZER)?;
+        let config = described.description.config.clone();
+        let model = described.load(config.init(device)?)?;
+        let Described { path, description, .. } = described;
         Ok(Self { model, config, tokenizer, chat: None, description: Some(description), path })
     }
 }

@@ -9,8 +9,8 @@ use super::texts_of;
 use crate::args::{
     Common, TextClassifierModel, TextClassify, TextClassifyEval, TextClassifyPredict, TextClassifyTrain,
 };
-use crate::output::{Align, Failure, INTERRUPTED, Table, print, print_json, thousands};
-use crate::run::{command_line, observer};
+use crate::output::{Align, Failure, Table, print, print_json, thousands};
+use crate::run::{Ended, command_line, observer};
 
 pub(super) fn run(command: &TextClassify, common: &Common) -> Result<ExitCode, Failure> {
     match command {
@@ -30,26 +30,16 @@ fn run_train(command: &TextClassifyTrain, common: &Common) -> Result<ExitCode, F
     let mut observer = observer(common, command.place.tui, &interrupt)?;
     let outcome = train(&options, &command.place.place(), &command_line(), &interrupt, observer.as_mut())?;
     drop(observer);
-    let folder = outcome.run.display();
-    let Some(summary) = outcome.summary else {
-        eprintln!(
-            "stopped; a checkpoint is saved. Go on with: libellus text classify train --resume {folder}"
-        );
-        return Ok(ExitCode::from(INTERRUPTED));
+    let usage = format!("libellus text classify predict --run {} TEXT", outcome.run.display());
+    let ended = Ended {
+        verb: "libellus text classify train",
+        folder: &outcome.run,
+        summary: outcome.summary.as_ref(),
+        metrics: &[("accuracy", "validation accuracy"), ("macro_f1", "F1"), ("loss", "loss")],
+        sample: "",
+        usage: &usage,
     };
-    if common.json {
-        print_json(&summary)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let metrics: Vec<String> = [("accuracy", "validation accuracy"), ("macro_f1", "F1"), ("loss", "loss")]
-        .into_iter()
-        .filter_map(|(name, label)| Some(format!("{label} {:.4}", summary.metrics.get(name)?)))
-        .collect();
-    print(&format!(
-        "{}\nreport: {folder}/report.html\nuse it: libellus text classify predict --run {folder} TEXT\n",
-        metrics.join("   "),
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    ended.print(common)
 }
 
 fn run_eval(command: &TextClassifyEval, common: &Common) -> Result<ExitCode, Failure> {

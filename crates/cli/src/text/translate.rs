@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::{progress_bar, texts_of};
 use crate::args::{Common, Translate, TranslateEval, TranslatePredict, TranslateTrain, TranslatorModel};
-use crate::output::{Failure, INTERRUPTED, print, print_json, thousands};
-use crate::run::{command_line, observer};
+use crate::output::{Failure, print, print_json, thousands};
+use crate::run::{Ended, command_line, observer};
 
 pub(super) fn run(command: &Translate, common: &Common) -> Result<ExitCode, Failure> {
     match command {
@@ -32,27 +32,16 @@ fn run_train(command: &TranslateTrain, common: &Common) -> Result<ExitCode, Fail
     let mut observer = observer(common, command.place.tui, &interrupt)?;
     let outcome = train(&options, &command.place.place(), &command_line(), &interrupt, observer.as_mut())?;
     drop(observer);
-    let folder = outcome.run.display();
-    let Some(summary) = outcome.summary else {
-        eprintln!(
-            "stopped; a checkpoint is saved. Go on with: libellus text translate train --resume {folder}"
-        );
-        return Ok(ExitCode::from(INTERRUPTED));
+    let usage = format!("libellus text translate predict --run {} TEXT", outcome.run.display());
+    let ended = Ended {
+        verb: "libellus text translate train",
+        folder: &outcome.run,
+        summary: outcome.summary.as_ref(),
+        metrics: if outcome.is_dictionary { &SOUNDS } else { &TEXTS },
+        sample: "",
+        usage: &usage,
     };
-    if common.json {
-        print_json(&summary)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let names = if outcome.is_dictionary { &SOUNDS[..] } else { &TEXTS[..] };
-    let metrics: Vec<String> = names
-        .iter()
-        .filter_map(|(name, label)| Some(format!("{label} {:.4}", summary.metrics.get(*name)?)))
-        .collect();
-    print(&format!(
-        "{}\nreport: {folder}/report.html\nuse it: libellus text translate predict --run {folder} TEXT\n",
-        metrics.join("   "),
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    ended.print(common)
 }
 
 /// Metrics and their names, of translations and of the sounds of words.

@@ -1,18 +1,15 @@
 //! The saved model: weights that say what they are, and bring their tokenizer.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::Device;
 use libellus_data::Tokenizer;
 use libellus_models::{Precision, PrepareInference, Prepared};
-use libellus_train::{DESCRIPTION_KEY, RunDir, read_description};
-use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 use serde::{Deserialize, Serialize};
 
 use super::model::{TextClassifier, TextClassifierConfig};
+use crate::described::{Described, TOKENIZER, save_described};
 use crate::error::TextError;
-use crate::saved::TOKENIZER;
 
 /// What [`Description::task`] says of a model that classifies texts.
 pub(super) const TASK: &str = "text-classify";
@@ -40,13 +37,7 @@ impl Description {
     /// # Errors
     /// When the file can't be written.
     pub fn save(&self, model: &TextClassifier, tokenizer: &Tokenizer, path: &Path) -> Result<(), TextError> {
-        let description = serde_json::to_string(self)
-            .expect("a description is strings and numbers, with strings for its keys");
-        let metadata = BTreeMap::from([
-            (DESCRIPTION_KEY.to_owned(), description),
-            (TOKENIZER.to_owned(), tokenizer.to_json()),
-        ]);
-        Ok(save(model, path, &Layout::NATIVE, &metadata)?)
+        save_described(model, self, &[(TOKENIZER, tokenizer)], path)
     }
 }
 
@@ -69,21 +60,11 @@ impl TrainedTextClassifier {
     /// # Errors
     /// When there is none, or a part of it is missing or damaged.
     pub fn open(run_or_file: &Path, device: &Device, precision: Precision) -> Result<Self, TextError> {
-        let path: PathBuf =
-            if run_or_file.is_dir() { RunDir::model_in(run_or_file) } else { run_or_file.to_owned() };
-        let checkpoint = Checkpoint::open(&path)?;
-        let incomplete =
-            |reason: &str| TextError::Incomplete { path: path.clone(), reason: reason.to_owned() };
-        let description: Option<Description> = read_description(&checkpoint, TASK)
-            .map_err(|reason| TextError::BadDescription { path: path.clone(), reason })?;
-        let description =
-            description.ok_or_else(|| incomplete("it is no model of `libellus text classify train`"))?;
-        let tokenizer = checkpoint.metadata().get(TOKENIZER);
-        let tokenizer =
-            Tokenizer::from_json(tokenizer.ok_or_else(|| incomplete("the tokenizer is missing in it"))?)?;
-        let model = description.config.init(device)?;
-        let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
+        const ORIGIN: &str = "`libellus text classify train` makes files that do";
+        let described: Described<Description> = Described::open(run_or_file, TASK, ORIGIN)?;
+        let tokenizer = described.tokenizer(TOKENIZER)?;
+        let model = described.load(described.description.config.init(device)?)?;
         let model = model.prepare_inference_in(precision);
-        Ok(Self { model, tokenizer, description, device: device.clone() })
+        Ok(Self { model, tokenizer, description: described.description, device: device.clone() })
     }
 }

@@ -1,17 +1,14 @@
 //! The saved model: weights that say what they are, and bring their tokenizers.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::Device;
-use libellus_data::Tokenizer;
 use libellus_models::{Precision, PrepareInference, Prepared};
-use libellus_train::{DESCRIPTION_KEY, RunDir, read_description};
-use libellus_weights::{Checkpoint, Layout, LoadOptions, load, save};
 use serde::{Deserialize, Serialize};
 
 use super::model::{Translator, TranslatorConfig};
 use super::vocabulary::Vocabulary;
+use crate::described::{Described, save_described};
 use crate::error::TextError;
 
 /// The keys of the tokenizers, as the texts of `tokenizer.json` files. Without a target's, both sides share one.
@@ -41,13 +38,10 @@ impl Description {
     /// # Errors
     /// When the file can't be written.
     pub fn save(&self, model: &Translator, vocabulary: &Vocabulary, path: &Path) -> Result<(), TextError> {
-        let description = serde_json::to_string(self)
-            .expect("a description is strings and numbers, with strings for its keys");
-        let (source, target) = vocabulary.to_json();
-        let mut metadata =
-            BTreeMap::from([(DESCRIPTION_KEY.to_owned(), description), (SOURCE.to_owned(), source)]);
-        metadata.extend(target.map(|target| (TARGET.to_owned(), target)));
-        Ok(save(model, path, &Layout::NATIVE, &metadata)?)
+        let (source, target) = vocabulary.tokenizers();
+        let tokenizers = [Some((SOURCE, source)), target.map(|target| (TARGET, target))];
+        let tokenizers: Vec<_> = tokenizers.into_iter().flatten().collect();
+        save_described(model, self, &tokenizers, path)
     }
 }
 
@@ -70,28 +64,16 @@ impl TrainedTranslator {
     /// # Errors
     /// When there is none, or a part of it is missing or damaged.
     pub fn open(run_or_file: &Path, device: &Device, precision: Precision) -> Result<Self, TextError> {
-        let path: PathBuf =
-            if run_or_file.is_dir() { RunDir::model_in(run_or_file) } else { run_or_file.to_owned() };
-        let checkpoint = Checkpoint::open(&path)?;
-        let incomplete =
-            |reason: &str| TextError::Incomplete { path: path.clone(), reason: reason.to_owned() };
-        let description: Option<Description> = read_description(&checkpoint, TASK)
-            .map_err(|reason| TextError::BadDescription { path: path.clone(), reason })?;
-        let description =
-            description.ok_or_else(|| incomplete("it is no model of `libellus text translate train`"))?;
-        let tokenizer = |key: &str| checkpoint.metadata().get(key).map(|json| Tokenizer::from_json(json));
-        let source = tokenizer(SOURCE).ok_or_else(|| incomplete("the tokenizer is missing in it"))??;
-        let vocabulary = Vocabulary::new(source, tokenizer(TARGET).transpose()?);
-        if vocabulary.len() != description.config.vocab_size() {
-            return Err(TextError::OtherVocabulary {
-                path,
-                tokenizer: vocabulary.len(),
-                model: description.config.vocab_size(),
-            });
+        const ORIGIN: &str = "`libellus text translate train` makes files that do";
+        let described: Described<Description> = Described::open(run_or_file, TASK, ORIGIN)?;
+        let vocabulary = Vocabulary::new(described.tokenizer(SOURCE)?, described.optional_tokenizer(TARGET)?);
+        let config = &described.description.config;
+        if vocabulary.len() != config.vocab_size() {
+            let (tokenizer, model) = (vocabulary.len(), config.vocab_size());
+            return Err(TextError::OtherVocabulary { path: described.path, tokenizer, model });
         }
-        let model = description.config.init(device)?;
-        let model = load(model, &checkpoint, &Layout::NATIVE, &LoadOptions::default())?;
+        let model = described.load(config.init(device)?)?;
         let model = model.prepare_inference_in(precision);
-        Ok(Self { model, vocabulary, description, device: device.clone() })
+        Ok(Self { model, vocabulary, description: described.description, device: device.clone() })
     }
 }

@@ -54,9 +54,9 @@ impl Vocabulary {
         Ok(Self::new(source, Some(target)))
     }
 
-    /// The texts of the tokenizers as `tokenizer.json`, the source's and, if it has its own, the target's.
-    pub(super) fn to_json(&self) -> (String, Option<String>) {
-        (self.source.to_json(), self.target.as_ref().map(Tokenizer::to_json))
+    /// The tokenizers, the source's and, if it has its own, the target's.
+    pub(super) fn tokenizers(&self) -> (&Tokenizer, Option<&Tokenizer>) {
+        (&self.source, self.target.as_ref())
     }
 
     /// Tokens in all.
