@@ -55,6 +55,18 @@ fn nothing_dropped(config: &ModelConfig) -> Result<ModelConfig, Box<dyn Error>> 
     Ok(ModelConfig::from_value(value)?)
 }
 
+/// A source and its target.
+fn pair(inputs: &Tensors, device: &Device) -> Result<TransformerInput, InputError> {
+    let tokens = |name: &str| inputs.ints::<2>(name, usize::MAX >> 1, device);
+    let mask = |name: &str| Ok(inputs.optional_ints::<2>(name, 2, device)?.map(|mask| mask.bool()));
+    Ok(TransformerInput {
+        source: tokens("source")?,
+        target: tokens("target")?,
+        source_mask: mask("source_mask")?,
+        target_mask: mask("target_mask")?,
+    })
+}
+
 /// The sum of the main output, each element multiplied by its coefficient.
 fn scalar(model: &Model, inputs: &Tensors, device: &Device) -> Result<Tensor<1>, InputError> {
     let tokens = |name: &str| inputs.ints::<2>(name, usize::MAX >> 1, device);
@@ -77,13 +89,12 @@ fn scalar(model: &Model, inputs: &Tensors, device: &Device) -> Result<Tensor<1>,
             (output.hidden * inputs.float("coefficients", device)?).sum() + pooled.sum()
         }
         Model::Transformer(model) => {
-            let output = model.forward(TransformerInput {
-                source: tokens("source")?,
-                target: tokens("target")?,
-                source_mask: mask("source_mask")?,
-                target_mask: mask("target_mask")?,
-            });
+            let output = model.forward(pair(inputs, device)?);
             (output.logits * inputs.float("coefficients", device)?).sum()
+        }
+        Model::GruAttention(model) => {
+            let logits = model.forward(pair(inputs, device)?);
+            (logits * inputs.float("coefficients", device)?).sum()
         }
         Model::Rnn(model) => {
             let output = model.forward(inputs.float::<3>("sequence", device)?, None);

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
 use burn::tensor::Device;
 use libellus_backend::set_threads;
 use libellus_losses::{InfoNceConfig, TripletConfig};

@@ -183,7 +183,7 @@ mod tests {
         let ids = vocabulary.encode_source("B AH0").unwrap();
         assert_eq!(vocabulary.encode_target("B AH0").unwrap(), ids);
         assert_eq!(vocabulary.decode_target(&ids).unwrap(), "B AH0");
-        assert_eq!(vocabulary.len(), 3 + 6);
+        assert_eq!(vocabulary.len(), 3 + 7);
         let error = Vocabulary::train(&pairs(), "syllables", None, None).unwrap_err().to_string();
         assert!(error.contains("--tokenizer syllables"), "{error}");
     }
