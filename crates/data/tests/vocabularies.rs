@@ -35,13 +35,13 @@ const CONTROL: i64 = 3;
 const USER: i64 = 4;
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/vocabularies.json")).unwrap()
+    serde_json::from_str(include_str!("golden/vocabularies.json")).expect("the golden file is whole")
 }
 
 fn pairs(merges: &[String]) -> Vec<(String, String)> {
     merges
         .iter()
-        .map(|merge| merge.split_once(' ').unwrap())
+        .map(|merge| merge.split_once(' ').expect("two parts of a merge"))
         .map(|(left, right)| (left.to_owned(), right.to_owned()))
         .collect()
 }

@@ -92,13 +92,14 @@ fn what_is_wrong_with_rows_is_said_in_one_line() {
         data: Some(rows(folder.path(), false)),
         ..ContrastOptions::default()
     };
-    let error = |change: &dyn Fn(&mut ContrastOptions)| -> TextError {
+    type Change<'a> = &'a dyn Fn(&mut ContrastOptions);
+    let error = |change: Change<'_>| -> TextError {
         let mut options = options.clone();
         change(&mut options);
         let place = Place::New(Some(folder.path().join("new")));
         contrast::train(&options, &place, "test", &Interrupt::default(), &mut ()).expect_err("wrong options")
     };
-    let cases: [(&dyn Fn(&mut ContrastOptions), &str); 6] = [
+    let cases: [(Change<'_>, &str); 6] = [
         (&|options| options.loss = Some(Objective::Triplet), "--loss triplet"),
         (&|options| options.temperature = Some(0.0), "`temperature`"),
         (&|options| options.margin = Some(1.0), "--margin"),

@@ -119,20 +119,22 @@ impl Task for TextTask {
     }
 
     fn save(&self, checkpoint: &mut CheckpointWriter) -> Result<(), TextError> {
-        Ok(match self.product {
+        match self.product {
             Product::Model => self.learner.save(checkpoint)?,
             Product::Adapter { .. } => self.learner.save_part(&changes(self.learner.model()), checkpoint)?,
-        })
+        }
+        Ok(())
     }
 
     fn load(&mut self, checkpoint: &CheckpointReader) -> Result<(), TextError> {
-        Ok(match self.product {
+        match self.product {
             Product::Model => self.learner.load(checkpoint)?,
             Product::Adapter { .. } => {
                 let part = changes(self.learner.model());
                 self.learner.load_part(part, checkpoint, put_changes)?;
             }
-        })
+        }
+        Ok(())
     }
 
     fn export(&self, path: &Path) -> Result<(), TextError> {
