@@ -54,7 +54,13 @@ impl Golden {
     /// few hundred terms and the dozen layers; the reference in f32 is itself up to 2e-6 off.
     #[track_caller]
     pub(crate) fn check<const D: usize>(&self, key: &str, actual: Tensor<D>) {
-        assert_close(&read(actual), &self.expected.tensor(key).expect("a golden tensor"), 1e-5);
+        self.check_within(key, actual, 1e-5);
+    }
+
+    /// The same with a tolerance of its own, relative to the largest number.
+    #[track_caller]
+    pub(crate) fn check_within<const D: usize>(&self, key: &str, actual: Tensor<D>, tolerance: f64) {
+        assert_close(&read(actual), &self.expected.tensor(key).expect("a golden tensor"), tolerance);
     }
 }
 

@@ -81,7 +81,14 @@ fn assert_agrees_with_pytorch(name: &str, config: &GruAttentionConfig) {
     let logits = model.forward(input(&device));
     let gradients = (logits * golden.tensor("coefficients", &device)).sum().backward();
     let check = |key: &str, weights: Tensor<2>| {
-        golden.check(&format!("gradient.{key}"), weights.grad(&gradients).expect("required"));
+        // The query's gradient is a sum over the source of terms ten times as large, those of the key's, which cancel: PyTorch
+        // in f32 is 5e-6 off where it is at most 1e-6 off elsewhere.
+        let tolerance = if key == "query" { 2e-5 } else { 1e-5 };
+        golden.check_within(
+            &format!("gradient.{key}"),
+            weights.grad(&gradients).expect("required"),
+            tolerance,
+        );
     };
     check("embedding", model.embedding.weight.val());
     let [first, .., last] = [0, config.n_layers - 1].map(|layer| &model.encoder.layers[layer]);
