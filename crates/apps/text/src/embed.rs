@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use libellus_data::{BatchOptions, Padding, Tokenizer};
+use burn::tensor::Device;
+use libellus_data::Tokenizer;
 use libellus_models::bert::{BertInput, sentence_embedding};
 use libellus_models::{Bert, BertConfig, Model, ModelConfig, Precision, PrepareInference, Prepared};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::described::{Described, TOKENIZER, save_described};
 use crate::error::TextError;
 use crate::gguf::open_tokenizer_file;
+use crate::padded::{encode, padded};
 use crate::saved::{folder_of, public_model};
 
 /// What a description says of a sentence encoder.
@@ -103,29 +104,17 @@ impl Embedder {
         batch_size: usize,
         seen: &mut dyn FnMut(usize),
     ) -> Result<Embeddings, TextError> {
-        let options =
-            BatchOptions { max_len: Some(self.max_len), padding: Padding::None, ..BatchOptions::default() };
-        let encodings = self.tokenizer.encode_batch(texts, &options)?;
+        let tokens = encode(texts, &self.tokenizer, self.max_len)?;
         // Little is padded when texts of a batch are of about the same length.
         let mut order: Vec<usize> = (0..texts.len()).collect();
-        order.sort_by_key(|&index| std::cmp::Reverse(encodings[index].ids.len()));
+        order.sort_by_key(|&index| std::cmp::Reverse(tokens[index].len()));
         let mut embeddings = Embeddings { values: Vec::new(), width: 0 };
         let mut done = 0;
         for batch in order.chunks(batch_size.max(1)) {
-            let length = encodings[batch[0]].ids.len().max(1);
-            let mut ids = vec![0_i32; batch.len() * length];
-            let mut mask = vec![false; batch.len() * length];
-            for ((&index, ids), mask) in batch.iter().zip(ids.chunks_mut(length)).zip(mask.chunks_mut(length))
-            {
-                for ((id, mask), token) in ids.iter_mut().zip(mask).zip(&encodings[index].ids) {
-                    (*id, *mask) = (*token as i32, true);
-                }
-            }
-            let shape = [batch.len(), length];
-            let tokens = Tensor::<2, Int>::from_data(TensorData::new(ids, shape), &self.device);
-            let padded = mask.contains(&false);
-            let mask = Tensor::<2, Bool>::from_data(TensorData::new(mask, shape), &self.device);
-            let input = BertInput { mask: padded.then(|| mask.clone()), ..BertInput::new(tokens) };
+            let rows: Vec<&[u32]> = batch.iter().map(|&index| &tokens[index][..]).collect();
+            let is_padded = rows.iter().any(|row| row.len() < rows[0].len());
+            let (tokens, mask) = padded(&rows, &self.device);
+            let input = BertInput { mask: is_padded.then(|| mask.clone()), ..BertInput::new(tokens) };
             let vectors = sentence_embedding(self.model.forward_features(input), mask);
             let [_, width] = vectors.dims();
             embeddings.width = width;

@@ -20,6 +20,7 @@ mod infer;
 mod lora;
 mod metrics;
 mod options;
+mod padded;
 mod report;
 pub mod sampling;
 mod saved;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use libellus_data::{BatchOptions, SpecialTokens, Tokenizer, read_table};
+use burn::tensor::{Bool, Device, Int, Tensor};
+use libellus_data::{Tokenizer, read_table};
 
 use crate::error::TextError;
 use crate::examples::shuffled_batches;
+use crate::padded::{encode, padded};
 
 /// A text and the name of its class, as they stand in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,17 +47,13 @@ pub struct LabelledTexts {
     batch_size: usize,
 }
 
-/// Texts side by side, filled up to the same length; still on the host.
+/// Texts that are read together; still on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextBatch {
-    /// `[B, T]` in row-major order.
-    pub tokens: Vec<i32>,
-    /// True for tokens and false for padding.
-    pub mask: Vec<bool>,
+    /// The tokens of each text.
+    pub tokens: Vec<Vec<u32>>,
     /// The class of each text.
     pub labels: Vec<usize>,
-    /// `[B, T]`.
-    pub shape: [usize; 2],
 }
 
 impl LabelledTexts {
@@ -114,60 +111,17 @@ impl LabelledTexts {
     }
 }
 
-/// The tokens of each text, at least one and at most `longest`, with the marks that the tokenizer puts around a text.
-pub(super) fn encode(
-    texts: &[&str],
-    tokenizer: &Tokenizer,
-    longest: usize,
-) -> Result<Vec<Vec<u32>>, TextError> {
-    let options =
-        BatchOptions { special: SpecialTokens::Add, max_len: Some(longest), ..BatchOptions::default() };
-    let encodings = tokenizer.encode_batch(texts, &options)?;
-    let tokens = encodings.into_iter().map(|encoding| match encoding.ids.is_empty() {
-        // An empty text is read as one token, which is then all that tells its class.
-        true => vec![0],
-        false => encoding.ids,
-    });
-    Ok(tokens.collect())
-}
-
 impl TextBatch {
-    pub(super) fn new<'a>(texts: impl Iterator<Item = &'a (Vec<u32>, usize)> + Clone) -> Self {
-        let length = texts.clone().map(|(tokens, _)| tokens.len()).max().unwrap_or(0);
-        let mut batch = Self { tokens: vec![], mask: vec![], labels: vec![], shape: [0, length] };
-        for (tokens, label) in texts {
-            batch.shape[0] += 1;
-            let end = batch.shape[0] * length;
-            batch.tokens.extend(tokens.iter().map(|&id| id as i32));
-            batch.tokens.resize(end, 0);
-            batch.mask.resize(batch.mask.len() + tokens.len(), true);
-            batch.mask.resize(end, false);
-            batch.labels.push(*label);
-        }
-        batch
+    pub(super) fn new<'a>(texts: impl Iterator<Item = &'a (Vec<u32>, usize)>) -> Self {
+        let (tokens, labels) = texts.cloned().unzip();
+        Self { tokens, labels }
     }
 
     /// Brings it to the device: tokens, `[B, T]`, what of them is no padding, and the classes, `[B]`.
     pub fn to_device(self, device: &Device) -> (Tensor<2, Int>, Tensor<2, Bool>, Tensor<1, Int>) {
-        let count = self.labels.len();
+        let rows: Vec<&[u32]> = self.tokens.iter().map(Vec::as_slice).collect();
+        let (tokens, mask) = padded(&rows, device);
         let labels: Vec<i32> = self.labels.iter().map(|&label| label as i32).collect();
-        (
-            Tensor::from_data(TensorData::new(self.tokens, self.shape), device),
-            Tensor::from_data(TensorData::new(self.mask, self.shape), device),
-            Tensor::from_data(TensorData::new(labels, [count]), device),
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_filled_up() {
-        let batch = TextBatch::new([(vec![5, 6, 7], 1), (vec![8], 0)].iter());
-        assert_eq!(batch.tokens, [5, 6, 7, 8, 0, 0]);
-        assert_eq!(batch.mask, [true, true, true, true, false, false]);
-        assert_eq!((batch.labels, batch.shape), (vec![1, 0], [2, 3]));
+        (tokens, mask, Tensor::from_data(labels.as_slice(), device))
     }
 }

@@ -6,10 +6,11 @@ use burn::tensor::{Device, activation::softmax};
 use libellus_train::metrics::{ClassificationMetrics, ClassificationReport};
 use serde::Serialize;
 
-use super::data::{LabelledTexts, TextBatch, encode, read};
+use super::data::{LabelledTexts, TextBatch, read};
 use super::model::TextClassifier;
 use super::saved::TrainedTextClassifier;
 use crate::error::TextError;
+use crate::padded::encode;
 
 /// What a model says of a text.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use libellus_data::{BatchOptions, Tokenizer, read_table, table_columns};
+use burn::tensor::{Bool, Device, Int, Tensor};
+use libellus_data::{Tokenizer, read_table, table_columns};
 
 use super::options::ContrastOptions;
 use crate::error::TextError;
 use crate::examples::shuffled_batches;
+use crate::padded::{encode, padded};
 
 /// An anchor, a text that belongs to it, and perhaps one that doesn't, in tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,15 +48,9 @@ pub(super) fn read(
     let positive = name(&options.positive_column, "positive");
     let negative = name(&options.negative_column, "negative");
     let has_negative = options.negative_column.is_some() || table_columns(path)?.contains(&negative);
-    let encode_options = BatchOptions { max_len: Some(longest), ..BatchOptions::default() };
-    let encode = |texts: Vec<String>| -> Result<Vec<Vec<u32>>, TextError> {
+    let encode = |texts: Vec<String>| {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let encodings = tokenizer.encode_batch(&texts, &encode_options)?;
-        // An empty text is read as one token.
-        let ids = encodings
-            .into_iter()
-            .map(|encoding| if encoding.ids.is_empty() { vec![0] } else { encoding.ids });
-        Ok(ids.collect())
+        encode(&texts, tokenizer, longest)
     };
     let (mut anchors, mut positives, mut negatives) = (Vec::new(), Vec::new(), Vec::new());
     if has_negative {
@@ -138,23 +133,6 @@ impl RowBatch {
         }
         columns.iter().map(|texts| padded(texts, device)).collect()
     }
-}
-
-/// Texts in tokens side by side, filled up to the same length, and what of that is no padding.
-pub(crate) fn padded(texts: &[&[u32]], device: &Device) -> (Tensor<2, Int>, Tensor<2, Bool>) {
-    let length = texts.iter().map(|text| text.len()).max().unwrap_or(0).max(1);
-    let (mut ids, mut mask) = (Vec::new(), Vec::new());
-    for (row, text) in texts.iter().enumerate() {
-        ids.extend(text.iter().map(|&id| id as i32));
-        mask.resize(ids.len(), true);
-        ids.resize((row + 1) * length, 0);
-        mask.resize(ids.len(), false);
-    }
-    let shape = [texts.len(), length];
-    (
-        Tensor::from_data(TensorData::new(ids, shape), device),
-        Tensor::from_data(TensorData::new(mask, shape), device),
-    )
 }
 
 #[cfg(test)]
