@@ -7,7 +7,7 @@ use libellus::backend::{DeviceError, DeviceName, set_threads};
 use libellus::burn;
 use libellus::classify::TrainOptions;
 use libellus::models::Precision;
-use libellus::train::Place;
+use libellus::train::{OptionsError, Place, RunOptions};
 
 mod text;
 
@@ -69,6 +69,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// The options given as flags, and those of the configuration file where they leave one open.
+    pub(crate) fn options<T: RunOptions>(&self, given: &T) -> Result<T, OptionsError> {
+        match &self.config {
+            Some(path) => Ok(given.or(&T::from_file(path)?)),
+            None => Ok(given.clone()),
+        }
+    }
+
     pub(crate) fn place(&self) -> Place {
         match &self.resume {
             Some(folder) => Place::Resume(folder.clone()),

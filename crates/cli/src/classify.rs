@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use libellus::classify::{
-    Features, Input, Prediction, Predictor, TrainOptions, Trained, evaluate, save_features, train,
-};
+use libellus::classify::{Features, Input, Prediction, Predictor, Trained, evaluate, save_features, train};
 use libellus::data::default_data_dir;
 use libellus::train::Interrupt;
 use libellus::train::metrics::ClassificationReport;
@@ -24,11 +22,7 @@ pub(crate) fn run(command: &Classify, common: &Common) -> Result<ExitCode, Failu
 }
 
 fn run_train(command: &Train, common: &Common) -> Result<ExitCode, Failure> {
-    let file = match &command.run.config {
-        Some(path) => TrainOptions::from_file(path)?,
-        None => TrainOptions::default(),
-    };
-    let options = command.options.or(&file);
+    let options = command.run.options(&command.options)?;
     let interrupt = Interrupt::on_ctrl_c();
     let mut observer = observer(common, command.run.tui, &interrupt)?;
     let outcome = train(

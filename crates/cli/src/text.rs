@@ -17,8 +17,8 @@ use libellus::inspect::write_tensors;
 use libellus::models::Tensors;
 use libellus::text::sampling::{BeamSearch, Sampling};
 use libellus::text::{
-    Cuts, Embedder, Embeddings, Ending, FinetuneOptions, Generation, Origin, TextError, TrainOptions,
-    TrainOutcome, Trained, finetune, generate, perplexity, score, train,
+    Cuts, Embedder, Embeddings, Ending, Generation, Origin, TextError, TrainOutcome, Trained, finetune,
+    generate, perplexity, score, train,
 };
 use libellus::train::{Interrupt, RunDir};
 use serde_json::json;
@@ -45,11 +45,7 @@ pub(crate) fn run(command: &Text, common: &Common) -> Result<ExitCode, Failure> 
 }
 
 fn run_train(command: &TextTrain, common: &Common) -> Result<ExitCode, Failure> {
-    let file = match &command.run.config {
-        Some(path) => TrainOptions::from_file(path)?,
-        None => TrainOptions::default(),
-    };
-    let options = command.options.or(&file);
+    let options = command.run.options(&command.options)?;
     let interrupt = Interrupt::on_ctrl_c();
     let mut observer = observer(common, command.run.tui, &interrupt)?;
     let bar = progress_bar(common, "tokenise");
@@ -67,11 +63,7 @@ fn run_train(command: &TextTrain, common: &Common) -> Result<ExitCode, Failure> 
 }
 
 fn run_finetune(command: &TextFinetune, common: &Common) -> Result<ExitCode, Failure> {
-    let file = match &command.place.config {
-        Some(path) => FinetuneOptions::from_file(path)?,
-        None => FinetuneOptions::default(),
-    };
-    let options = command.options.or(&file);
+    let options = command.place.options(&command.options)?;
     let interrupt = Interrupt::on_ctrl_c();
     let mut observer = observer(common, command.place.tui, &interrupt)?;
     let bar = progress_bar(common, "tokenise");

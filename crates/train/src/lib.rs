@@ -34,7 +34,7 @@ pub use history::{History, Row};
 pub use interrupt::Interrupt;
 pub use learner::{Learner, LearnerConfig};
 pub use observer::Observer;
-pub use options::{OptionsError, Place, merge, options_at, parse_options, read_options, write_options};
+pub use options::{OptionsError, Place, RunOptions};
 pub use progress::Progress;
 pub use run_dir::RunDir;
 pub use summary::{Circumstances, RunSummary, peak_rss_bytes};

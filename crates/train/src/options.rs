@@ -1,7 +1,7 @@
 //! What a person chooses for a run, on the command line and in a file.
 //!
 //! An application's options are one flat struct of `Option`s that serde writes as TOML: flags fill it, a file fills it,
-//! [`merge`] lays one over the other, and a run directory keeps the result as `config.toml`.
+//! [`RunOptions::or`] lays one over the other, and a run directory keeps the result as `config.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -60,50 +60,86 @@ impl OptionsError {
     }
 }
 
-/// Reads a configuration file. `command` lists its keys when it gets `--help`.
-///
-/// # Errors
-/// When the file can't be read, is no TOML, or has an unknown key or a value of the wrong kind.
-pub fn read_options<T: DeserializeOwned>(path: &Path, command: &str) -> Result<T, OptionsError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| OptionsError::Read { path: path.to_path_buf(), source })?;
-    parse_options(&text, path, command)
+/// What a person chooses for a run: a flat struct of `Option`s, whose fields are flags of a command and keys of a file.
+pub trait RunOptions: Clone + Default + Serialize + DeserializeOwned {
+    /// What lists the options when it gets `--help`.
+    const COMMAND: &'static str;
+    /// Keys of which one, where it is given, displaces the other.
+    const ALTERNATIVES: &'static [[&'static str; 2]] = &[];
+
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When the file can't be read, is no TOML, or has an unknown key or a value of the wrong kind.
+    fn from_file(path: &Path) -> Result<Self, OptionsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| OptionsError::Read { path: path.to_path_buf(), source })?;
+        Self::from_toml(&text, path)
+    }
+
+    /// Reads the text of a configuration file; `path` is for messages.
+    ///
+    /// # Errors
+    /// When it is no TOML, or has an unknown key or a value of the wrong kind.
+    fn from_toml(text: &str, path: &Path) -> Result<Self, OptionsError> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
+            OptionsError::File {
+                path: path.to_path_buf(),
+                line: line + 1,
+                text: text.lines().nth(line).unwrap_or_default().trim().to_owned(),
+                // The parser lists all known keys behind an unknown one; `--help` does that better.
+                reason: match error.message().split_once(", expected one of") {
+                    Some((unknown, _)) => format!("{unknown}; `{} --help` lists the options", Self::COMMAND),
+                    None => error.message().lines().next().unwrap_or_default().to_owned(),
+                },
+            }
+        })
+    }
+
+    /// The same choices as text of a configuration file.
+    ///
+    /// # Panics
+    /// When they aren't a flat table of numbers, strings and lists.
+    fn to_toml(&self) -> String {
+        toml::to_string(self).expect("options are a flat table")
+    }
+
+    /// These choices, and those of `others` where these leave one open.
+    ///
+    /// # Panics
+    /// When they aren't a flat table of numbers, strings and lists.
+    #[must_use]
+    fn or(&self, others: &Self) -> Self {
+        merge(self, others, Self::ALTERNATIVES)
+    }
+
+    /// The options of a run: these, or where it goes on those that it was begun with, but for `device`, `threads` and `workers`, which
+    /// may be given anew.
+    ///
+    /// # Errors
+    /// When the run's configuration can't be read or understood, or was another one than these.
+    ///
+    /// # Panics
+    /// When they aren't a flat table of numbers, strings and lists.
+    fn at<E: From<OptionsError> + From<TrainError>>(&self, place: &Place) -> Result<Self, E> {
+        let Place::Resume(folder) = place else { return Ok(self.clone()) };
+        let saved = Self::from_toml(&RunDir::read_config(folder)?, &folder.join("config.toml"))?;
+        let (free, fixed): (toml::Table, toml::Table) =
+            table(self).into_iter().partition(|(key, _)| FREE.contains(&key.as_str()));
+        refuse_other_options(&fixed, &saved)?;
+        let mut options = table(&saved);
+        options.extend(free);
+        Ok(options.try_into().expect("a union of two sets of options is one"))
+    }
 }
 
-/// Reads the text of a configuration file; `path` is for messages.
-///
-/// # Errors
-/// When it is no TOML, or has an unknown key or a value of the wrong kind.
-pub fn parse_options<T: DeserializeOwned>(text: &str, path: &Path, command: &str) -> Result<T, OptionsError> {
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
-        OptionsError::File {
-            path: path.to_path_buf(),
-            line: line + 1,
-            text: text.lines().nth(line).unwrap_or_default().trim().to_owned(),
-            // The parser lists all known keys behind an unknown one; `--help` does that better.
-            reason: match error.message().split_once(", expected one of") {
-                Some((unknown, _)) => format!("{unknown}; `{command} --help` lists the options"),
-                None => error.message().lines().next().unwrap_or_default().to_owned(),
-            },
-        }
-    })
-}
-
-/// The same choices as text of a configuration file.
-///
-/// # Panics
-/// When they aren't a flat table of numbers, strings and lists.
-pub fn write_options<T: Serialize>(options: &T) -> String {
-    toml::to_string(options).expect("options are a flat table")
-}
+/// What a run may be given anew when it goes on, since the result doesn't depend on it.
+const FREE: [&str; 3] = ["device", "threads", "workers"];
 
 /// These choices, and those of `others` where these leave one open. Of two keys that are `alternatives`, one that is given
 /// here displaces the other's value there.
-///
-/// # Panics
-/// When they aren't a flat table of numbers, strings and lists.
-pub fn merge<T: Serialize + DeserializeOwned>(these: &T, others: &T, alternatives: &[[&str; 2]]) -> T {
+fn merge<T: Serialize + DeserializeOwned>(these: &T, others: &T, alternatives: &[[&str; 2]]) -> T {
     let given = table(these);
     let displaced = |key: &str| {
         alternatives.iter().any(|&[one, other]| {
@@ -139,32 +175,6 @@ fn refuse_other_options<T: Serialize>(wanted: &toml::Table, saved: &T) -> Result
     }
 }
 
-/// What a run may be given anew when it goes on, since the result doesn't depend on it.
-const FREE: [&str; 3] = ["device", "threads", "workers"];
-
-/// The options of a run: those given, or where it goes on those that it was begun with, but for `device`, `threads` and
-/// `workers`, which may be given anew. `command` lists their keys when it gets `--help`.
-///
-/// # Errors
-/// When the run's configuration can't be read or understood, or was another one than that given.
-///
-/// # Panics
-/// When they aren't a flat table of numbers, strings and lists.
-pub fn options_at<T, E>(given: &T, place: &Place, command: &str) -> Result<T, E>
-where
-    T: Clone + Serialize + DeserializeOwned,
-    E: From<OptionsError> + From<TrainError>,
-{
-    let Place::Resume(folder) = place else { return Ok(given.clone()) };
-    let saved: T = parse_options(&RunDir::read_config(folder)?, &folder.join("config.toml"), command)?;
-    let (free, fixed): (toml::Table, toml::Table) =
-        table(given).into_iter().partition(|(key, _)| FREE.contains(&key.as_str()));
-    refuse_other_options(&fixed, &saved)?;
-    let mut options = table(&saved);
-    options.extend(free);
-    Ok(options.try_into().expect("a union of two sets of options is one"))
-}
-
 fn table<T: Serialize>(options: &T) -> toml::Table {
     toml::Table::try_from(options).expect("options are a flat table")
 }
@@ -195,11 +205,16 @@ mod tests {
         steps: Option<u64>,
     }
 
+    impl RunOptions for Options {
+        const COMMAND: &'static str = "libellus x train";
+        const ALTERNATIVES: &'static [[&'static str; 2]] = &[["epochs", "steps"]];
+    }
+
     #[test]
     fn what_is_given_displaces_its_alternative() {
         let these = Options { steps: Some(7), ..Options::default() };
         let others = Options { lr: Some(0.5), epochs: Some(3), steps: None };
-        let merged = merge(&these, &others, &[["epochs", "steps"]]);
+        let merged = these.or(&others);
         assert_eq!(merged, Options { lr: Some(0.5), epochs: None, steps: Some(7) });
         assert_eq!(merge(&these, &others, &[]), Options { epochs: Some(3), ..merged });
     }
@@ -230,16 +245,19 @@ mod tests {
             #[serde(skip_serializing_if = "Option::is_none")]
             threads: Option<u64>,
         }
+        impl RunOptions for Options {
+            const COMMAND: &'static str = "libellus x train";
+        }
         let folder = tempfile::tempdir().expect("a temporary folder");
         let begun = Options { steps: Some(7), threads: Some(1) };
-        drop(RunDir::create(&folder.path().join("run"), &write_options(&begun)).expect("a new run"));
+        drop(RunDir::create(&folder.path().join("run"), &begun.to_toml()).expect("a new run"));
         let place = Place::Resume(folder.path().join("run"));
-        let at = |given: &Options| options_at::<_, TrainOrOptions>(given, &place, "libellus x train");
+        let at = |given: &Options| given.at::<TrainOrOptions>(&place);
         assert_eq!(at(&Options::default()).unwrap(), begun);
         let anew = Options { steps: Some(7), threads: Some(2) };
         assert_eq!(at(&anew).unwrap(), anew);
         assert!(at(&Options { steps: Some(8), threads: None }).is_err());
-        assert_eq!(options_at::<_, TrainOrOptions>(&anew, &Place::New(None), "").unwrap(), anew);
+        assert_eq!(anew.at::<TrainOrOptions>(&Place::New(None)).unwrap(), anew);
     }
 
     #[derive(Debug, thiserror::Error)]
@@ -252,8 +270,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line() {
-        let error =
-            parse_options::<Options>("lr = 0.1\nrate = 3\n", Path::new("my.toml"), "libellus x train");
+        let error = Options::from_toml("lr = 0.1\nrate = 3\n", Path::new("my.toml"));
         assert_eq!(
             error.unwrap_err().to_string(),
             "my.toml line 2 `rate = 3`: unknown field `rate`; `libellus x train --help` lists the options"

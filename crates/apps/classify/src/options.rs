@@ -1,14 +1,11 @@
 //! What a person can choose for a training run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use libellus_backend::DeviceName;
 use libellus_data::BatchSize;
-use libellus_train::{OptionsError, merge, parse_options, read_options, write_options};
+use libellus_train::RunOptions;
 use serde::{Deserialize, Serialize};
-
-/// What lists these options.
-pub(crate) const COMMAND: &str = "libellus classify train";
 
 /// The choices for a run: flags of the command line, and keys of a configuration file, which have the same names.
 ///
@@ -361,37 +358,15 @@ pub enum Decay {
     All,
 }
 
-impl TrainOptions {
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    /// When the file can't be read, is no TOML, or has an unknown key or a value of the wrong kind.
-    pub fn from_file(path: &Path) -> Result<Self, OptionsError> {
-        read_options(path, COMMAND)
-    }
-
-    /// Reads the text of a configuration file; `path` is for messages.
-    ///
-    /// # Errors
-    /// When it is no TOML, or has an unknown key or a value of the wrong kind.
-    pub fn from_toml(text: &str, path: &Path) -> Result<Self, OptionsError> {
-        parse_options(text, path, COMMAND)
-    }
-
-    /// The same choices as text of a configuration file.
-    pub fn to_toml(&self) -> String {
-        write_options(self)
-    }
-
-    /// These choices, and those of `others` where these leave one open.
-    #[must_use]
-    pub fn or(&self, others: &Self) -> Self {
-        merge(self, others, &[["epochs", "steps"]])
-    }
+impl RunOptions for TrainOptions {
+    const COMMAND: &'static str = "libellus classify train";
+    const ALTERNATIVES: &'static [[&'static str; 2]] = &[["epochs", "steps"]];
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

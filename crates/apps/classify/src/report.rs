@@ -7,7 +7,7 @@ use libellus_train::report::{
     Bar, Cell, ConfusionPicture, Figure, GalleryItem, HtmlReport, Role, Section, Table, Unit, gradient_flow,
     learning_curves, render, thousands,
 };
-use libellus_train::{Circumstances, Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
+use libellus_train::{Circumstances, Ending, Outcome, Row, RunDir, RunOptions, RunSummary, peak_rss_bytes};
 use serde_json::json;
 
 use crate::error::ClassifyError;

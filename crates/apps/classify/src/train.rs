@@ -16,13 +16,13 @@ use libellus_optim::{
 };
 use libellus_train::{
     Circumstances, Clock, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Length, Observer,
-    OptionsError, Place, RunDir, fit, options_at,
+    OptionsError, Place, RunDir, RunOptions, fit,
 };
 use libellus_weights::{Checkpoint, Layout, LoadOptions, WeightsError, load, parameter_ids};
 
 use crate::data::{ImageLoader, Parts, inference_pipeline, mixing, training_pipeline};
 use crate::error::ClassifyError;
-use crate::options::{Augment, COMMAND, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
+use crate::options::{Augment, Decay, Keep, OptimizerName, ScheduleName, TrainOptions};
 use crate::report::{Finished, write_report};
 use crate::saved::{Description, TASK, TestSplit, Trained};
 use crate::task::ClassifyTask;
@@ -182,7 +182,7 @@ pub fn train(
     interrupt: &Interrupt,
     observer: &mut dyn Observer,
 ) -> Result<TrainOutcome, ClassifyError> {
-    let options = options_at::<_, ClassifyError>(options, place, COMMAND)?;
+    let options = options.at::<ClassifyError>(place)?;
     let mut plan = resolve(&options, data_dir)?;
     if matches!(place, Place::Resume(_)) {
         plan.weights = None;

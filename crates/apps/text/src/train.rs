@@ -13,8 +13,8 @@ use libellus_models::{Gpt2Config, LanguageModelConfig, LlamaConfig, Precision, R
 use libellus_optim::{AdamWConfig, ScheduleConfig};
 use libellus_train::report::thousands;
 use libellus_train::{
-    Circumstances, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Observer, Place, RunDir, fit,
-    options_at,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, LearnerConfig, Observer, Place, RunDir, RunOptions,
+    fit,
 };
 use serde_json::json;
 
@@ -22,7 +22,7 @@ use crate::common::{AdamW, Intervals, at_least_one, keep, option, refuse_idle, s
 use crate::data::{Pieces, Windows, book};
 use crate::error::TextError;
 use crate::infer::Generation;
-use crate::options::{COMMAND, Keep, ModelName, TrainOptions};
+use crate::options::{Keep, ModelName, TrainOptions};
 use crate::report::{Finished, Story, write_report, write_samples};
 use crate::sampling::Sampling;
 use crate::saved::{Description, Origin, TASK, Trained, default_prompt};
@@ -157,7 +157,7 @@ pub fn train(
     observer: &mut dyn Observer,
     tokenizing: &mut dyn FnMut(u64, u64),
 ) -> Result<TrainOutcome, TextError> {
-    let options = options_at::<_, TextError>(options, place, COMMAND)?;
+    let options = options.at::<TextError>(place)?;
     let options = resolve(&options)?;
     let threads = set_threads(options.threads);
     let device_name = options.device.unwrap_or_default();

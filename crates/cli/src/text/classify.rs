@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use libellus::text::classify::{TextClassifyOptions, TrainedTextClassifier, train};
+use libellus::text::classify::{TrainedTextClassifier, train};
 use libellus::train::Interrupt;
 
 use super::texts_of;
@@ -21,11 +21,7 @@ pub(super) fn run(command: &TextClassify, common: &Common) -> Result<ExitCode, F
 }
 
 fn run_train(command: &TextClassifyTrain, common: &Common) -> Result<ExitCode, Failure> {
-    let file = match &command.place.config {
-        Some(path) => TextClassifyOptions::from_file(path)?,
-        None => TextClassifyOptions::default(),
-    };
-    let options = command.options.or(&file);
+    let options = command.place.options(&command.options)?;
     let interrupt = Interrupt::on_ctrl_c();
     let mut observer = observer(common, command.place.tui, &interrupt)?;
     let outcome = train(&options, &command.place.place(), &command_line(), &interrupt, observer.as_mut())?;

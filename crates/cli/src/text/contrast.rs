@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use libellus::text::contrast::{ContrastOptions, train};
+use libellus::text::contrast::train;
 use libellus::train::Interrupt;
 
 use crate::args::{Common, TextContrast};
@@ -10,11 +10,7 @@ use crate::output::Failure;
 use crate::run::{Ended, command_line, observer};
 
 pub(super) fn run(command: &TextContrast, common: &Common) -> Result<ExitCode, Failure> {
-    let file = match &command.place.config {
-        Some(path) => ContrastOptions::from_file(path)?,
-        None => ContrastOptions::default(),
-    };
-    let options = command.options.or(&file);
+    let options = command.place.options(&command.options)?;
     let interrupt = Interrupt::on_ctrl_c();
     let mut observer = observer(common, command.place.tui, &interrupt)?;
     let outcome = train(&options, &command.place.place(), &command_line(), &interrupt, observer.as_mut())?;

@@ -3,9 +3,7 @@
 use std::process::ExitCode;
 
 use libellus::text::TextError;
-use libellus::text::translate::{
-    Decoding, Parallel, Quality, TrainedTranslator, TranslateOptions, measure, train, translate,
-};
+use libellus::text::translate::{Decoding, Parallel, Quality, TrainedTranslator, measure, train, translate};
 use libellus::train::Interrupt;
 use serde_json::json;
 
@@ -23,11 +21,7 @@ pub(super) fn run(command: &Translate, common: &Common) -> Result<ExitCode, Fail
 }
 
 fn run_train(command: &TranslateTrain, common: &Common) -> Result<ExitCode, Failure> {
-    let file = match &command.place.config {
-        Some(path) => TranslateOptions::from_file(path)?,
-        None => TranslateOptions::default(),
-    };
-    let options = command.options.or(&file);
+    let options = command.place.options(&command.options)?;
     let interrupt = Interrupt::on_ctrl_c();
     let mut observer = observer(common, command.place.tui, &interrupt)?;
     let outcome = train(&options, &command.place.place(), &command_line(), &interrupt, observer.as_mut())?;

@@ -1,15 +1,12 @@
 //! What a person can choose for a run that learns classes of texts.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use libellus_backend::DeviceName;
-use libellus_train::{OptionsError, merge, parse_options, read_options, write_options};
+use libellus_train::RunOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::options::Keep;
-
-/// What lists these options.
-pub(super) const COMMAND: &str = "libellus text classify train";
 
 /// The choices for a run: flags of the command line, and keys of a configuration file, which have the same names. The `config.toml` of
 /// a run directory is this struct with everything decided.
@@ -200,31 +197,7 @@ pub enum ScratchModel {
     Gru,
 }
 
-impl TextClassifyOptions {
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    /// When the file can't be read, is no TOML, or has an unknown key or a value of the wrong kind.
-    pub fn from_file(path: &Path) -> Result<Self, OptionsError> {
-        read_options(path, COMMAND)
-    }
-
-    /// Reads the text of a configuration file; `path` is for messages.
-    ///
-    /// # Errors
-    /// When it is no TOML, or has an unknown key or a value of the wrong kind.
-    pub fn from_toml(text: &str, path: &Path) -> Result<Self, OptionsError> {
-        parse_options(text, path, COMMAND)
-    }
-
-    /// The same choices as text of a configuration file.
-    pub fn to_toml(&self) -> String {
-        write_options(self)
-    }
-
-    /// These choices, and those of `others` where these leave one open.
-    #[must_use]
-    pub fn or(&self, others: &Self) -> Self {
-        merge(self, others, &[["epochs", "steps"]])
-    }
+impl RunOptions for TextClassifyOptions {
+    const COMMAND: &'static str = "libellus text classify train";
+    const ALTERNATIVES: &'static [[&'static str; 2]] = &[["epochs", "steps"]];
 }

@@ -8,7 +8,7 @@ use libellus_train::report::{
     Cell, ConfusionPicture, Figure, HtmlReport, Section, Table, Unit, gradient_flow, learning_curves, render,
     thousands,
 };
-use libellus_train::{Circumstances, Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
+use libellus_train::{Circumstances, Ending, Outcome, Row, RunDir, RunOptions, RunSummary, peak_rss_bytes};
 use serde_json::json;
 
 use super::data::LabelledTexts;

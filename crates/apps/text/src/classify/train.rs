@@ -11,13 +11,13 @@ use libellus_models::rnn::RecurrentCell;
 use libellus_models::{Bert, BertConfig, Precision, RnnConfig};
 use libellus_optim::{AdamWConfig, ScheduleConfig};
 use libellus_train::{
-    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunSummary, fit,
-    options_at,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunOptions, RunSummary,
+    fit,
 };
 
 use super::data::{Labelled, LabelledTexts, classes, read};
 use super::model::{Backbone, TextClassifier, TextClassifierConfig};
-use super::options::{COMMAND, ScratchModel, TextClassifyOptions};
+use super::options::{ScratchModel, TextClassifyOptions};
 use super::report::write_report;
 use super::saved::{Description, TASK, TrainedTextClassifier};
 use super::task::TextClassifierTask;
@@ -49,7 +49,7 @@ pub fn train(
     interrupt: &Interrupt,
     observer: &mut dyn Observer,
 ) -> Result<ClassifyOutcome, TextError> {
-    let options = options_at::<_, TextError>(options, place, COMMAND)?;
+    let options = options.at::<TextError>(place)?;
     let options = resolve(&options)?;
     let threads = set_threads(options.threads);
     let device_name = options.device.unwrap_or_default();

@@ -7,7 +7,7 @@ use libellus_models::Precision;
 use libellus_train::report::{
     Figure, HtmlReport, Section, Unit, gradient_flow, learning_curves, render, thousands,
 };
-use libellus_train::{Circumstances, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
+use libellus_train::{Circumstances, Outcome, Row, RunDir, RunOptions, RunSummary, peak_rss_bytes};
 use serde_json::json;
 
 use super::options::ContrastOptions;

@@ -7,12 +7,12 @@ use libellus_backend::set_threads;
 use libellus_losses::{InfoNceConfig, TripletConfig};
 use libellus_optim::{AdamWConfig, ScheduleConfig};
 use libellus_train::{
-    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunSummary, fit,
-    options_at,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunOptions, RunSummary,
+    fit,
 };
 
 use super::data::{Rows, read};
-use super::options::{COMMAND, ContrastOptions, Objective};
+use super::options::{ContrastOptions, Objective};
 use super::report::write_report;
 use super::task::{Contrast, ContrastTask, measure};
 use crate::common::{
@@ -42,7 +42,7 @@ pub fn train(
     interrupt: &Interrupt,
     observer: &mut dyn Observer,
 ) -> Result<ContrastOutcome, TextError> {
-    let options = options_at::<_, TextError>(options, place, COMMAND)?;
+    let options = options.at::<TextError>(place)?;
     let options = resolve(&options)?;
     let threads = set_threads(options.threads);
     let device_name = options.device.unwrap_or_default();

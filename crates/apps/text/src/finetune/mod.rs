@@ -15,7 +15,7 @@ use libellus_models::{LanguageModel, Precision};
 use libellus_optim::{AdamWConfig, ScheduleConfig};
 use libellus_train::report::thousands;
 use libellus_train::{
-    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, fit, options_at,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunOptions, fit,
 };
 use serde_json::json;
 
@@ -55,7 +55,7 @@ pub fn finetune(
     observer: &mut dyn Observer,
     tokenizing: &mut dyn FnMut(u64, u64),
 ) -> Result<TrainOutcome, TextError> {
-    let options = options_at::<_, TextError>(options, place, options::COMMAND)?;
+    let options = options.at::<TextError>(place)?;
     let options = resolve(&options)?;
     let threads = set_threads(options.threads);
     let device_name = options.device.unwrap_or_default();

@@ -9,13 +9,13 @@ use libellus_losses::CrossEntropyConfig;
 use libellus_models::{GruAttentionConfig, Precision, TransformerConfig};
 use libellus_optim::ScheduleConfig;
 use libellus_train::{
-    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunSummary, fit,
-    options_at,
+    Circumstances, Ending, FitConfig, Interrupt, Learner, Observer, Place, RunDir, RunOptions, RunSummary,
+    fit,
 };
 
 use super::data::TokenPairs;
 use super::model::TranslatorConfig;
-use super::options::{COMMAND, ModelKind, ScheduleKind, TranslateOptions};
+use super::options::{ModelKind, ScheduleKind, TranslateOptions};
 use super::pairs::{Pair, Parallel, hold_back};
 use super::report::write_report;
 use super::saved::{Description, TASK, TrainedTranslator};
@@ -60,7 +60,7 @@ pub fn train(
     interrupt: &Interrupt,
     observer: &mut dyn Observer,
 ) -> Result<TranslateOutcome, TextError> {
-    let options = options_at::<_, TextError>(options, place, COMMAND)?;
+    let options = options.at::<TextError>(place)?;
     let parallel = parallel(&options)?;
     let options = resolve(&options, parallel.is_dictionary())?;
     let threads = set_threads(options.threads);
