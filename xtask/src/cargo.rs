@@ -2,10 +2,15 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+/// Compiles every backend in that runs on any machine. One such build serves all checks but the plain `cargo xtask test`, which spares
+/// whoever comes first the compilation of a GPU's software.
+pub(crate) const WITH_BACKENDS: [&str; 2] = ["--features", "libellus-backend/ndarray,libellus-backend/wgpu"];
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
@@ -31,6 +36,38 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("can't start `{line}`"))?;
     ensure!(status.success(), "`{line}` failed ({status})");
     Ok(())
+}
+
+/// Compiled tests of a library, of a program, or of a file in `tests`.
+pub(crate) struct Tests {
+    /// The package that they are of.
+    pub(crate) package: String,
+    /// The library, program or file.
+    pub(crate) target: String,
+    /// The package's, where they have to run.
+    pub(crate) folder: PathBuf,
+    pub(crate) executable: String,
+}
+
+/// Compiles all tests of the workspace with all backends, those in documentation excepted.
+pub(crate) fn tests() -> Result<Vec<Tests>> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--tests", "--no-run", "--message-format=json"]).args(WITH_BACKENDS);
+    println!("$ {}", describe(&command));
+    let output = command.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "the tests can't be built");
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(compiled_tests).collect())
+}
+
+/// Those that a line of cargo's messages names.
+fn compiled_tests(message: &str) -> Option<Tests> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
+    let test = message["profile"]["test"].as_bool()?;
+    let package = format!("libellus-{}", folder.file_name()?.to_str()?);
+    let [target, executable] = [&message["target"]["name"], &message["executable"]].map(text);
+    test.then_some(Tests { package, target: target?, folder, executable: executable? })
 }
 
 /// The command as one types it.

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::cargo::{self, cargo, root};
+use crate::cargo::{self, WITH_BACKENDS, cargo, root};
 use crate::valgrind;
 
 /// What to count.
@@ -46,7 +46,12 @@ const COUNTS: &str = "xtask/bench/instructions.json";
 pub(crate) fn run(options: &Options) -> Result<()> {
     valgrind::require()?;
     // As CI builds, where nothing is built twice. Incremental builds divide the code otherwise, which moves counts by several percent.
-    cargo::run(cargo().args(["build", "--workspace", "--all-targets"]).env("CARGO_INCREMENTAL", "0"))?;
+    cargo::run(
+        cargo()
+            .args(["build", "--workspace", "--all-targets"])
+            .args(WITH_BACKENDS)
+            .env("CARGO_INCREMENTAL", "0"),
+    )?;
     let mut kept = read()?;
     let mut failures = Vec::new();
     println!("{:36} {:>14} {:>14} {:>7}", "case", "instructions", "kept", "ratio");

@@ -1,15 +1,15 @@
 //! `cargo xtask test`
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
-use crate::cargo::{self, cargo};
+use crate::cargo::{self, WITH_BACKENDS, cargo};
 use crate::vulkan;
 
 /// What to test, and where.
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Run the tests of layers, losses, optimisers and models on this backend, compared with flex
+    /// Compile all backends in, and run on this one: everything on flex; on another what computes with tensors, compared with flex
     #[arg(long)]
     pub(crate) backend: Option<Backend>,
     /// Only these packages, such as `libellus-models`
@@ -20,7 +20,7 @@ pub(crate) struct Options {
 }
 
 /// A backend that has to give what flex gives.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum Backend {
     Flex,
     Ndarray,
@@ -40,14 +40,15 @@ const ON_DEVICES: [&str; 6] = [
 /// Runs the tests.
 pub(crate) fn run(options: &Options) -> Result<()> {
     match options.backend {
-        None => run_all(options),
+        None => run_with(&[], options),
+        Some(Backend::Flex) => run_with(&WITH_BACKENDS, options),
         Some(backend) => run_on(backend, options),
     }
 }
 
-fn run_all(options: &Options) -> Result<()> {
+fn run_with(features: &[&str], options: &Options) -> Result<()> {
     let mut command = cargo();
-    command.args(["test", "--no-fail-fast"]);
+    command.args(["test", "--no-fail-fast"]).args(features);
     if options.packages.is_empty() {
         command.arg("--workspace");
     }
@@ -57,40 +58,28 @@ fn run_all(options: &Options) -> Result<()> {
     cargo::run(command.args(&options.filter))
 }
 
-/// One build with all backends serves every choice of `backend`. It has a folder of its own because burn's other
-/// features would otherwise rebuild most of the usual one, and the other way around.
+/// Tests of the build with all backends. They are started one by one: cargo, asked for some packages, would unify the features of these
+/// alone, and compile burn once more.
 fn run_on(backend: Backend, options: &Options) -> Result<()> {
-    let mut command = cargo();
-    command.args([
-        "test",
-        "--no-fail-fast",
-        "--profile",
-        "backends",
-        "--target-dir",
-        "target/backends",
-        "--tests",
-    ]);
-    command.args(["--features", "libellus-backend/ndarray,libellus-backend/wgpu"]);
-    let packages = match options.packages.as_slice() {
-        [] => ON_DEVICES.map(String::from).to_vec(),
-        named => named.to_vec(),
+    let wanted = |package: &str| match options.packages.as_slice() {
+        [] => ON_DEVICES.contains(&package),
+        named => named.iter().any(|name| name == package),
     };
-    for package in packages {
-        command.args(["--package", &package]);
-    }
-    command.args(&options.filter);
-
-    let device = match backend {
-        Backend::Flex => "flex",
-        Backend::Ndarray => "ndarray",
-        Backend::Wgpu => "wgpu",
-    };
-    command.env("LIBELLUS_TEST_DEVICE", device);
-    match backend {
-        Backend::Flex | Backend::Ndarray => cargo::run(&mut command),
-        Backend::Wgpu => {
-            let driver = vulkan::driver()?;
-            cargo::run(driver.select(&mut command))
+    let driver = (backend == Backend::Wgpu).then(vulkan::driver).transpose()?;
+    let device = if driver.is_some() { "wgpu" } else { "ndarray" };
+    let tests: Vec<_> = cargo::tests()?.into_iter().filter(|tests| wanted(&tests.package)).collect();
+    ensure!(!tests.is_empty(), "no tests in {}", options.packages.join(", "));
+    let mut failed = Vec::new();
+    for tests in tests {
+        let mut command = cargo::command(&tests.executable);
+        command.current_dir(tests.folder).env("LIBELLUS_TEST_DEVICE", device).args(&options.filter);
+        if let Some(driver) = &driver {
+            driver.select(&mut command);
+        }
+        if cargo::run(&mut command).is_err() {
+            failed.push(format!("{} ({})", tests.package, tests.target));
         }
     }
+    ensure!(failed.is_empty(), "tests fail on {device}: {}", failed.join(", "));
+    Ok(())
 }
