@@ -1,5 +1,6 @@
 //! What the whole-program tests share: the program itself, small data sets, and a folder for each test.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
@@ -75,6 +76,18 @@ impl Bench {
     /// When it fails.
     pub fn succeed(&self, arguments: &str) -> String {
         let ran = self.run(arguments);
+        assert_eq!(ran.code, Some(0), "libellus {arguments}\n{}\n{}", ran.stdout, ran.stderr);
+        ran.stdout
+    }
+
+    /// Runs the program with `input` as its standard input, has it succeed, and gives what it printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn succeed_with(&self, arguments: &str, input: &str) -> String {
+        let input = File::open(self.write("standard-input", input.as_bytes())).expect("it was written");
+        let ran = self.command(arguments).stdin(input).output().expect("the program starts");
+        let ran = Ran::from(ran);
         assert_eq!(ran.code, Some(0), "libellus {arguments}\n{}\n{}", ran.stdout, ran.stderr);
         ran.stdout
     }

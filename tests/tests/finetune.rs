@@ -88,6 +88,44 @@ fn all_weights_are_trained_on_texts_too() {
 }
 
 #[test]
+fn answers_of_conversations_are_learnt() {
+    let bench = bench();
+    let folder = "chat/tokenizer_config.json";
+    let template =
+        "{% for m in messages %}{{ 'what ' if m.role == 'user' else '' }}{{ m.content }}.{% endfor %}";
+    bench.write(folder, format!("{{\"chat_template\": \"{template}\", \"eos_token\": \".\"}}").as_bytes());
+    for file in ["model.safetensors", "tokenizer.json", "config.json"] {
+        if let Ok(bytes) = std::fs::read(bench.path().join("base").join(file)) {
+            bench.write(&format!("chat/{file}"), &bytes);
+        }
+    }
+    let turn = |role: &str, content: u32| format!("{{\"role\": \"{role}\", \"content\": \"{content}\"}}");
+    let chat = |n: u32| {
+        let turns = [n, (n + 3) % 10].map(|n| format!("{}, {}", turn("user", n), turn("assistant", n)));
+        format!("{{\"messages\": [{}]}}\n", turns.join(", "))
+    };
+    bench.write("chats.jsonl", (0..60).map(|n| chat(n % 10)).collect::<String>().as_bytes());
+    let tune = TUNE.replace("answers.jsonl", "chats.jsonl").replace("--run base", "--weights chat");
+    let tuned = json(&bench.succeed(&format!("{tune} --epochs 12 --out tuned --json")));
+    let metric = |name: &str| tuned["metrics"][name].as_f64().unwrap();
+    assert!(metric("loss") < 0.5 * metric("loss_before"), "{tuned}");
+    assert_eq!(tuned["dataset"]["unit"], "examples");
+    // The run knows how its model wants to be asked.
+    let generate = "text generate --quiet --temperature 0 --max-tokens 3 --chat --prompt 4";
+    assert_eq!(bench.succeed(&format!("{generate} --run tuned")), "4\n");
+
+    bench.fail(
+        &format!("{TUNE} --out other").replace("answers", "chats"),
+        1,
+        &["base", "no chat template", "prompt"],
+    );
+    bench.write("odd.jsonl", format!("{}{{\"messages\": \"hello\"}}\n", chat(1)).as_bytes());
+    bench.fail(&tune.replace("chats", "odd"), 1, &["odd.jsonl", "line 2", "messages"]);
+    bench.write("silent.jsonl", format!("{{\"messages\": [{}]}}\n", turn("user", 1)).as_bytes());
+    bench.fail(&tune.replace("chats", "silent"), 1, &["silent.jsonl", "answer"]);
+}
+
+#[test]
 fn a_stopped_run_goes_on_to_the_same_change() {
     let bench = bench();
     let tune = format!("{TUNE} --lora r=2,dropout=0.1 --keep last --warmup 1 --final-factor 1");

@@ -140,11 +140,17 @@ fn a_chat_model_answers() {
     let drawn = generate.replace("--temperature 0", "--temperature 1");
     let both = bench.succeed(&format!("{drawn} --prompt-file ask.txt -n 2"));
     assert!(both.starts_with("--- 1 ---\n") && !both.contains('<'), "{both:?}");
+    // Without a prompt there is a conversation: each line is answered, knowing those before it.
+    let talk = |lines: &str| bench.succeed_with(&generate.replace("--slide ", ""), lines);
+    let [once, twice] = [talk("two\n"), talk("two\n\none\n")];
+    assert_eq!(once, answer);
+    assert!(twice.starts_with(&answer) && twice.lines().count() == 2, "{twice:?}");
+    assert_eq!(talk(""), "");
     // Without --chat it's a text like any other.
     let plain = generate.replace("--chat ", "") + " --prompt <two>";
     assert!(bench.succeed(&plain).starts_with("<two>"));
 
-    bench.fail(generate, 2, &["--chat", "--prompt"]);
+    bench.fail(&format!("{generate} --json"), 2, &["--chat", "--prompt"]);
     bench.fail(&format!("{plain} --system one"), 2, &["required arguments"]);
     chat("{{ raise_exception('no talk') }}");
     bench.fail(&format!("{generate} --prompt two"), 1, &["tokenizer_config.json", "no talk"]);

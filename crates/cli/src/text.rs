@@ -2,29 +2,28 @@
 
 mod classify;
 mod contrast;
+mod generate;
 mod translate;
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::ProgressBar;
 use libellus::backend::DeviceName;
 use libellus::burn::tensor::{Tensor, TensorData};
-use libellus::data::{ChatMessage, Corpus};
+use libellus::data::Corpus;
 use libellus::inspect::write_tensors;
 use libellus::models::Tensors;
-use libellus::text::sampling::{BeamSearch, Sampling};
 use libellus::text::{
-    Cuts, Embedder, Embeddings, Ending, Generation, Origin, TextError, TrainOutcome, Trained, finetune,
-    generate, perplexity, score, train,
+    Cuts, Embedder, Embeddings, Origin, TextError, TrainOutcome, Trained, finetune, perplexity, score, train,
 };
 use libellus::train::{Interrupt, RunDir};
 use serde_json::json;
 
 use crate::args::{
-    Common, Embed, Encoder, Generate, Score, Search, Text, TextEval, TextFinetune, TextModel, TextTrain,
+    Common, Embed, Encoder, Score, Search, Text, TextEval, TextFinetune, TextModel, TextTrain,
 };
 use crate::output::{Align, Failure, Table, print, print_json, thousands};
 use crate::run::{Ended, command_line, observer};
@@ -33,7 +32,7 @@ pub(crate) fn run(command: &Text, common: &Common) -> Result<ExitCode, Failure> 
     match command {
         Text::Train(command) => run_train(command, common),
         Text::Finetune(command) => run_finetune(command, common),
-        Text::Generate(command) => run_generate(command, common),
+        Text::Generate(command) => generate::run(command, common),
         Text::Eval(command) => run_eval(command, common),
         Text::Score(command) => run_score(command, common),
         Text::Translate(command) => translate::run(command, common),
@@ -116,105 +115,6 @@ fn print_outcome(
         usage,
     };
     ended.print(common)
-}
-
-fn run_generate(command: &Generate, common: &Common) -> Result<ExitCode, Failure> {
-    let mut options = Generation {
-        max_tokens: command.max_tokens,
-        sampling: Sampling {
-            temperature: command.temperature.unwrap_or(if command.beams.is_some() { 0.0 } else { 0.8 }),
-            top_k: command.top_k,
-            top_p: command.top_p,
-            min_p: command.min_p,
-            typical_p: command.typical_p,
-            repetition_penalty: command.repetition_penalty,
-            presence_penalty: command.presence_penalty,
-            frequency_penalty: command.frequency_penalty,
-            ..Sampling::default()
-        },
-        beams: command.beams.map(|num_beams| BeamSearch {
-            num_beams,
-            length_penalty: command.length_penalty,
-            ..BeamSearch::default()
-        }),
-        n: command.n,
-        stop: command.stop.clone(),
-        ends: Vec::new(),
-        seed: command.seed,
-        slide: command.slide,
-    };
-    // What is wrong with them shows before a large model is read.
-    options.validate()?;
-    let prompt = match (&command.prompt, &command.prompt_file) {
-        (Some(prompt), _) => Some(prompt.clone()),
-        (None, Some(path)) => Some(read_text(path)?),
-        (None, None) if command.chat => {
-            return Err(Failure::Arguments("--chat needs a message: give --prompt or --prompt-file".into()));
-        }
-        (None, None) => None,
-    };
-    let trained = open(&command.model)?;
-    let mut prompt = prompt.unwrap_or_else(|| trained.default_prompt());
-    if command.chat {
-        let template = trained.chat_template()?;
-        let system = command.system.iter().map(|text| ChatMessage::new("system", text));
-        let messages: Vec<ChatMessage> = system.chain([ChatMessage::new("user", prompt)]).collect();
-        prompt = template.render(&messages, true).map_err(TextError::from)?;
-        options.ends = template.ends(&trained.tokenizer);
-    }
-    let prompt_tokens = trained.prompt_tokens(&prompt)?.len();
-
-    let streams = command.n == 1 && !common.json;
-    let shown_prompt = if command.chat { "" } else { &prompt };
-    if streams {
-        print(shown_prompt)?;
-    }
-    let started = Instant::now();
-    let mut first = None;
-    let mut failure = Ok(());
-    let texts =
-        generate(&trained.model, &trained.tokenizer, &prompt, &options, &trained.device, &mut |_, piece| {
-            first.get_or_insert_with(|| started.elapsed());
-            if streams && failure.is_ok() {
-                failure = print(piece).and_then(|()| std::io::stdout().flush().map_err(Failure::Output));
-            }
-        })?;
-    failure?;
-    let elapsed = started.elapsed();
-    if common.json {
-        print_json(&json!({
-            "prompt": prompt,
-            "prompt_tokens": prompt_tokens,
-            "texts": texts,
-            "first_text_s": first.map(|first| first.as_secs_f64()),
-            "duration_s": elapsed.as_secs_f64(),
-        }))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if streams {
-        print("\n")?;
-    } else {
-        for (index, generated) in texts.iter().enumerate() {
-            print(&format!("--- {} ---\n{shown_prompt}{}\n", index + 1, generated.text))?;
-        }
-    }
-    if !common.quiet {
-        let tokens: usize = texts.iter().map(|generated| generated.tokens.len()).sum();
-        eprintln!("{}", speed(prompt_tokens, tokens, first.unwrap_or(elapsed), elapsed));
-        if texts.iter().any(|generated| generated.ending == Ending::Context) {
-            eprintln!("the model's context is full; --slide goes on with the last half of it");
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// `prompt of 256 tokens, first text after 0.31 s, 128 tokens in all, 45.2 a second`
-fn speed(prompt: usize, tokens: usize, first: Duration, elapsed: Duration) -> String {
-    let rate = tokens.saturating_sub(1) as f64 / (elapsed - first).as_secs_f64().max(1e-9);
-    format!(
-        "prompt of {prompt} tokens, first text after {:.2} s, {tokens} tokens in all, {rate:.1} a second",
-        first.as_secs_f64()
-    )
 }
 
 fn run_eval(command: &TextEval, common: &Common) -> Result<ExitCode, Failure> {

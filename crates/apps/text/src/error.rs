@@ -35,7 +35,7 @@ pub enum TextError {
     },
     /// A table of which no example can be learnt.
     #[error(
-        "{}: no prompt leaves room for its completion within {length} tokens: take a larger --context", path.display()
+        "{}: no completion or answer begins within {length} tokens: take a larger --context", path.display()
     )]
     NoExamples {
         /// The table.

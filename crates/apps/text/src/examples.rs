@@ -1,9 +1,10 @@
-//! Prompts with their completions.
+//! Prompts with their completions, and conversations with their answers.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use libellus_data::{Tokenizer, read_table, sample_rng};
+use libellus_data::{ChatMessage, ChatTemplate, Tokenizer, read_conversations, read_table, sample_rng};
 use rand::seq::SliceRandom;
 
 use crate::data::TokenBatch;
@@ -12,6 +13,9 @@ use crate::error::TextError;
 /// Batches whose examples are sorted by length before they are cut: the more, the less padding and the less chance.
 const POOL: usize = 32;
 
+/// The role of whom a conversation is learnt from.
+const ANSWERS: &str = "assistant";
+
 /// Prompts with their completions, of which only those are learnt.
 #[derive(Clone, Debug)]
 pub struct Examples {
@@ -19,16 +23,16 @@ pub struct Examples {
     batch_size: usize,
 }
 
-/// A prompt and its completion, in tokens and as they were read.
+/// A prompt and its completion, or a conversation, in tokens and as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// The prompt, the completion and the mark that ends a text, if the tokenizer has one.
+    /// The prompt, the completion and the mark that ends a text, if the tokenizer has one; or a conversation in the form of its template.
     pub tokens: Vec<u32>,
-    /// How many of `tokens` are the prompt.
-    pub prompt_len: usize,
-    /// The prompt as text.
+    /// Which of `tokens` are learnt: the completion, or each answer.
+    pub learnt: Vec<Range<usize>>,
+    /// The prompt as text; of a conversation, all before its last answer.
     pub prompt: String,
-    /// The completion as text.
+    /// The completion as text; of a conversation, its last answer.
     pub completion: String,
 }
 
@@ -52,25 +56,89 @@ pub(crate) fn read_examples(
     tokenizer: &Tokenizer,
     length: usize,
 ) -> Result<ReadExamples, TextError> {
-    let mut read = ReadExamples { examples: Vec::new(), cut: 0, left_out: 0 };
-    for row in read_table(path, columns)? {
+    let examples = read_table(path, columns)?.into_iter().map(|row| {
         let [prompt, completion] = row.fields;
         let mut tokens = tokenizer.encode(&format!("{prompt}{completion}"))?;
         tokens.extend(tokenizer.end_of_text());
-        let prompt_len = tokenizer.encode(&prompt)?.len();
-        // Before the first token nothing is read that could tell it.
-        if prompt_len.max(1) >= tokens.len().min(length) {
-            read.left_out += 1;
-            continue;
+        let learnt = vec![tokenizer.encode(&prompt)?.len()..tokens.len()];
+        Ok(Example { tokens, learnt, prompt, completion })
+    });
+    ReadExamples::collect(examples, path, length)
+}
+
+/// Reads a table of conversations, each of which keeps at most `length` tokens of the form that `template` gives it.
+///
+/// # Errors
+/// When the table can't be read, the template refuses a conversation, a text can't be tokenised, or no example remains.
+pub(crate) fn read_chats(
+    path: &Path,
+    column: &str,
+    template: &ChatTemplate,
+    tokenizer: &Tokenizer,
+    length: usize,
+) -> Result<ReadExamples, TextError> {
+    let conversations = read_conversations(path, column)?;
+    let examples = conversations.iter().map(|messages| chat(messages, template, tokenizer));
+    ReadExamples::collect(examples, path, length)
+}
+
+/// A conversation up to its last answer. An answer reaches from where the template asks for it to where the template ends it. One that
+/// reads otherwise once there are later messages, as when a template drops what a model thought, is left to conversations that end with it.
+fn chat(
+    messages: &[ChatMessage],
+    template: &ChatTemplate,
+    tokenizer: &Tokenizer,
+) -> Result<Example, TextError> {
+    let answers = messages.iter().enumerate().filter(|(_, message)| message.role == ANSWERS);
+    let answers: Vec<usize> = answers.map(|(index, _)| index).collect();
+    let Some(&last) = answers.last() else {
+        return Ok(Example {
+            tokens: Vec::new(),
+            learnt: Vec::new(),
+            prompt: String::new(),
+            completion: String::new(),
+        });
+    };
+    let tokens = tokenizer.encode(&template.render(&messages[..=last], false)?)?;
+    let mut learnt = Vec::with_capacity(answers.len());
+    for &answer in &answers {
+        let before = tokenizer.encode(&template.render(&messages[..answer], true)?)?;
+        let behind = tokenizer.encode(&template.render(&messages[..=answer], false)?)?;
+        if tokens.starts_with(&before) && tokens.starts_with(&behind) {
+            learnt.push(before.len()..behind.len());
         }
-        read.cut += usize::from(tokens.len() > length);
-        tokens.truncate(length);
-        read.examples.push(Example { tokens, prompt_len, prompt, completion });
     }
-    if read.examples.is_empty() {
-        return Err(TextError::NoExamples { path: path.to_path_buf(), length });
+    let prompt = template.render(&messages[..last], true)?;
+    Ok(Example { tokens, learnt, prompt, completion: messages[last].content.clone() })
+}
+
+impl ReadExamples {
+    /// Cuts examples at `length` tokens, and leaves out those of which nothing is left to learn.
+    fn collect(
+        examples: impl Iterator<Item = Result<Example, TextError>>,
+        path: &Path,
+        length: usize,
+    ) -> Result<Self, TextError> {
+        let mut read = Self { examples: Vec::new(), cut: 0, left_out: 0 };
+        for example in examples {
+            let mut example = example?;
+            let kept = example.tokens.len().min(length);
+            // Before the first token nothing is read that could tell it.
+            let learnt = example.learnt.iter().map(|learnt| learnt.start.max(1)..learnt.end.min(kept));
+            example.learnt = learnt.filter(|learnt| !learnt.is_empty()).collect();
+            if example.learnt.is_empty() {
+                read.left_out += 1;
+                continue;
+            }
+            read.cut += usize::from(example.tokens.len() > length);
+            example.tokens.truncate(length);
+            read.examples.push(example);
+        }
+        if read.examples.is_empty() {
+            return Err(TextError::NoExamples { path: path.to_path_buf(), length });
+        }
+        Ok(read)
     }
-    Ok(read)
 }
 
 impl Examples {
@@ -129,11 +197,12 @@ fn batch<'a>(examples: impl Iterator<Item = &'a Example> + Clone) -> TokenBatch 
     let mut rows = 0;
     for example in examples {
         let tokens = &example.tokens;
-        let first = example.prompt_len.max(1);
         let last = tokens.len() - 1;
         let start = rows * length;
-        targets.extend(tokens[first..].iter().map(|&id| id as i32));
-        learnt.extend((first - 1..last).map(|position| (start + position) as i32));
+        for part in &example.learnt {
+            targets.extend(tokens[part.clone()].iter().map(|&id| id as i32));
+            learnt.extend(part.clone().map(|position| (start + position - 1) as i32));
+        }
         inputs.extend(tokens[..last].iter().map(|&id| id as i32));
         inputs.resize(start + length, 0);
         rows += 1;
@@ -145,13 +214,16 @@ fn batch<'a>(examples: impl Iterator<Item = &'a Example> + Clone) -> TokenBatch 
 mod tests {
     use super::*;
 
-    fn example(tokens: &[u32], prompt_len: usize) -> Example {
-        Example { tokens: tokens.to_vec(), prompt_len, prompt: String::new(), completion: String::new() }
+    fn example(tokens: &[u32], learnt: &[Range<usize>]) -> Example {
+        let (tokens, learnt) = (tokens.to_vec(), learnt.to_vec());
+        Example { tokens, learnt, prompt: String::new(), completion: String::new() }
     }
 
     #[test]
     fn completions_alone_are_learnt() {
-        let batch = batch([example(&[1, 2, 3, 4], 2), example(&[5, 6], 0), example(&[7, 8, 9], 2)].iter());
+        let examples =
+            [example(&[1, 2, 3, 4], &[2..4]), example(&[5, 6], &[1..2]), example(&[7, 8, 9], &[2..3])];
+        let batch = batch(examples.iter());
         assert_eq!(batch.shape, [3, 3]);
         assert_eq!(batch.inputs, [1, 2, 3, 5, 0, 0, 7, 8, 0]);
         assert_eq!(batch.learnt, Some(vec![1, 2, 3, 7]));
@@ -176,7 +248,7 @@ mod tests {
             .sum();
         assert!(spread < 2 * epoch.len(), "{spread}");
 
-        let all: Vec<Example> = (0..10).map(|id| example(&[id, id + 1, id], 1)).collect();
+        let all: Vec<Example> = (0..10).map(|id| example(&[id, id + 1, id], &[1..3])).collect();
         let examples = Examples::new(all, 3);
         let from = |first: u64| examples.clone().random(7, first).take(9).collect::<Vec<_>>();
         assert_eq!(from(0)[5..], from(5)[..4]);

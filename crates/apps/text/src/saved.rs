@@ -32,6 +32,9 @@ pub struct Description {
     pub corpus: String,
     /// Characters of a token, on average over that text.
     pub characters_per_token: f64,
+    /// How conversations are written, if the model was trained further from one that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatTemplate>,
 }
 
 impl Description {
@@ -108,11 +111,7 @@ impl Trained {
     /// # Errors
     /// When its checkpoint doesn't say so.
     pub fn chat_template(&self) -> Result<&ChatTemplate, TextError> {
-        self.chat.as_ref().ok_or_else(|| {
-            let reason = "it comes with no chat template (in chat_template.jinja, tokenizer_config.json or a GGUF file): leave \
-                          --chat out";
-            TextError::Incomplete { path: self.path.clone(), reason: reason.to_owned() }
-        })
+        chat_template(self.chat.as_ref(), &self.path, "leave --chat out")
     }
 
     /// What a text begins with where nobody says: an empty line, or the first token of a tokenizer that has no line ends.
@@ -177,8 +176,31 @@ impl Base {
         let config = described.description.config.clone();
         let model = described.load(config.init(device)?)?;
         let Described { path, description, .. } = described;
-        Ok(Self { model, config, tokenizer, chat: None, description: Some(description), path })
+        let chat = description.chat.clone().map(|template| template.from_file(&path));
+        Ok(Self { model, config, tokenizer, chat, description: Some(description), path })
     }
+
+    /// How the model wants conversations to be written.
+    ///
+    /// # Errors
+    /// When its checkpoint doesn't say so.
+    pub(crate) fn chat_template(&self) -> Result<&ChatTemplate, TextError> {
+        let instead = "give the data the columns prompt and completion";
+        chat_template(self.chat.as_ref(), &self.path, instead)
+    }
+}
+
+/// The template, or what to do without one.
+fn chat_template<'a>(
+    template: Option<&'a ChatTemplate>,
+    path: &Path,
+    instead: &str,
+) -> Result<&'a ChatTemplate, TextError> {
+    template.ok_or_else(|| {
+        let places = "in chat_template.jinja, tokenizer_config.json or a GGUF file";
+        let reason = format!("it comes with no chat template ({places}): {instead}");
+        TextError::Incomplete { path: path.to_owned(), reason }
+    })
 }
 
 /// See [`Trained::default_prompt`].

@@ -339,6 +339,7 @@ fn a_saved_model_brings_all_it_needs() {
             config,
             corpus: "letters".to_owned(),
             characters_per_token: 1.0,
+            chat: None,
         };
         description.save(&model, &tokenizer(), &path).expect("a writable folder");
         for origin in [folder.path(), &path] {
@@ -367,6 +368,7 @@ fn tokenizers_of_other_models_are_refused() {
         config: config.clone(),
         corpus: "letters".to_owned(),
         characters_per_token: 1.0,
+        chat: None,
     };
     let more = Tokenizer::train(Scheme::Char, [Ok(format!("{LETTERS}ABC"))]).expect("letters");
     description.save(&model(&config), &more, &path).expect("a writable folder");

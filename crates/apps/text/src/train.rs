@@ -320,6 +320,7 @@ impl Plan {
             config,
             corpus: corpus.clone(),
             characters_per_token: characters(&tokenizer, measured)? as f64 / measured.len().max(1) as f64,
+            chat: None,
         };
         Ok(Self { options, corpus, tokenizer, train, validation, description })
     }

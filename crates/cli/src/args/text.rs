@@ -22,7 +22,7 @@ pub(crate) enum Text {
     /// Train a model further: all of it, or a low-rank change (LoRA)
     #[command(after_help = "Examples:\n  \
         libellus text finetune --weights gpt2/ --corpus answers.jsonl --lora r=8,alpha=16\n  \
-        libellus text finetune --weights smollm2/ --corpus answers.jsonl --lora targets=all-linear --merge\n  \
+        libellus text finetune --weights smollm2-instruct/ --corpus chats.jsonl --lora targets=all-linear --merge\n  \
         libellus text finetune --run runs/text-book-1 --corpus letters.txt --epochs 1")]
     Finetune(Box<TextFinetune>),
     /// Continue a prompt
@@ -30,6 +30,7 @@ pub(crate) enum Text {
         libellus text generate --run runs/text-book-1\n  \
         libellus text generate --weights gpt2/ --prompt 'The little book' --max-tokens 50 --top-k 40\n  \
         libellus text generate --weights smollm2-instruct/ --chat --prompt 'What is a tensor?'\n  \
+        libellus text generate --weights smollm2-instruct/ --chat\n  \
         libellus text generate --run runs/text-book-1 --prompt 'A tensor' --temperature 0 --json")]
     Generate(Box<Generate>),
     /// Measure how well a model expects a text: perplexity, bits per character
@@ -315,7 +316,8 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "FILE", conflicts_with = "prompt", help_heading = "Prompt")]
     pub(crate) prompt_file: Option<PathBuf>,
 
-    /// Let the model answer: the prompt is a user's message, which the checkpoint's chat template puts into form
+    /// Let the model answer: the prompt is a user's message, which the checkpoint's chat template puts into form.
+    /// Without a prompt, each line of the standard input is answered, in one conversation
     #[arg(long, help_heading = "Prompt")]
     pub(crate) chat: bool,
 

@@ -69,9 +69,10 @@ impl ChatMessage {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatTemplate {
-    /// Where it comes from, for messages.
+    /// Where it comes from, for messages; another file when it is read from there.
+    #[serde(skip)]
     path: PathBuf,
     source: String,
     /// `bos_token`, `eos_token` and so on, which templates name.
@@ -98,6 +99,13 @@ impl ChatTemplate {
     #[must_use]
     pub fn with_special(mut self, name: impl Into<String>, token: impl Into<String>) -> Self {
         self.special.insert(name.into(), token.into());
+        self
+    }
+
+    /// Says which file it was read from, for messages: one that was deserialised doesn't know.
+    #[must_use]
+    pub fn from_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.path = path.into();
         self
     }
 

@@ -251,6 +251,16 @@ pub enum TextError {
         /// The column asked for.
         column: String,
     },
+    /// A value of the column that is no conversation.
+    #[error("column {column:?} in line {line} of {} is not a list of messages, each with a role and a content", path.display())]
+    NotMessages {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// The column asked for.
+        column: String,
+    },
     /// A line that is no JSON object.
     #[error("line {line} of {} is not a JSON object", path.display())]
     JsonLine {

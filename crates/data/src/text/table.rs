@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{TextError, corpus::BOM};
+use super::{ChatMessage, TextError, corpus::BOM};
 
 /// The texts of some columns in one line of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,27 @@ pub fn read_table<const N: usize>(path: &Path, columns: [&str; N]) -> Result<Vec
         }
     }
     if rows.is_empty() { Err(TextError::EmptyCorpus { path: path.to_owned() }) } else { Ok(rows) }
+}
+
+/// The conversations in a column of a `.jsonl` file: each a list of messages with `role` and `content`, as chat models are trained on.
+///
+/// # Errors
+/// [`TextError::NotATable`] for other files, [`TextError::NoColumn`] for a line without the column, [`TextError::NotMessages`] for one with
+/// something else in it, [`TextError::EmptyCorpus`] without a line, and when the file can't be read, isn't UTF-8 or is malformed.
+pub fn read_conversations(path: &Path, column: &str) -> Result<Vec<Vec<ChatMessage>>, TextError> {
+    if delimiter(path) != Some(None) {
+        return Err(TextError::NotATable { path: path.to_owned(), column: column.to_owned() });
+    }
+    let mut lines = JsonLines::open(path)?;
+    let mut conversations = Vec::new();
+    while let Some(mut object) = lines.next()? {
+        conversations.push(object.take_messages(column)?);
+    }
+    if conversations.is_empty() {
+        Err(TextError::EmptyCorpus { path: path.to_owned() })
+    } else {
+        Ok(conversations)
+    }
 }
 
 /// The names of a table's columns, for JSON lines those of the first line; none for a file that is no table.
@@ -147,15 +168,31 @@ impl JsonLines {
 impl Object<'_> {
     /// The text of a field, which is taken out.
     pub(super) fn take(&mut self, column: &str) -> Result<String, TextError> {
-        let (path, line, column) = (self.path.to_owned(), self.line, column.to_owned());
-        match self.fields.remove(&column) {
-            Some(Value::String(text)) => Ok(text),
-            Some(_) => Err(TextError::NotAString { path, line, column }),
-            None => {
-                let columns = self.fields.keys().cloned().collect();
-                Err(TextError::NoColumn { path, line, column, columns })
+        match self.take_value(column)? {
+            Value::String(text) => Ok(text),
+            _ => {
+                let (path, line, column) = (self.path.to_owned(), self.line, column.to_owned());
+                Err(TextError::NotAString { path, line, column })
             }
         }
+    }
+
+    /// The messages of a field, which are taken out.
+    fn take_messages(&mut self, column: &str) -> Result<Vec<ChatMessage>, TextError> {
+        serde_json::from_value(self.take_value(column)?).map_err(|_| TextError::NotMessages {
+            path: self.path.to_owned(),
+            line: self.line,
+            column: column.to_owned(),
+        })
+    }
+
+    fn take_value(&mut self, column: &str) -> Result<Value, TextError> {
+        self.fields.remove(column).ok_or_else(|| TextError::NoColumn {
+            path: self.path.to_owned(),
+            line: self.line,
+            column: column.to_owned(),
+            columns: self.fields.keys().cloned().collect(),
+        })
     }
 }
 

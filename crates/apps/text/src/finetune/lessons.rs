@@ -1,6 +1,5 @@
 //! What fine-tuning learns, and what is held back.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use libellus_data::{Corpus, table_columns};
@@ -12,13 +11,22 @@ use super::{FinetuneOptions, SHOWN};
 use crate::common::{hold_back, option};
 use crate::data::{Pieces, Windows};
 use crate::error::TextError;
-use crate::examples::{Example, Examples, ReadExamples, read_examples};
+use crate::examples::{Example, Examples, ReadExamples, read_chats, read_examples};
 use crate::saved::Base;
 use crate::train::{characters, tokens_of};
 
 /// The columns of a table of examples, where none are named.
 const PROMPT: &str = "prompt";
 const COMPLETION: &str = "completion";
+
+/// The column of conversations, where none is named.
+const MESSAGES: &str = "messages";
+
+/// What is learnt of a table, by the names of its columns.
+enum Columns<'a> {
+    Completions([&'a str; 2]),
+    Answers(&'a str),
+}
 
 /// What is learnt, and what is held back.
 pub(super) struct Lessons {
@@ -51,7 +59,7 @@ impl Lessons {
             (Some(context), _) => context,
             (None, most) => most.map_or(512, |most| most.min(512)),
         };
-        match example_columns(options, path)? {
+        match columns(options, path)? {
             Some(columns) => Self::of_examples(options, path, columns, base, context),
             None => Self::of_text(options, path, base, context, run, tokenizing),
         }
@@ -92,12 +100,16 @@ impl Lessons {
     fn of_examples(
         options: &FinetuneOptions,
         path: &Path,
-        columns: [&str; 2],
+        columns: Columns<'_>,
         base: &Base,
         context: usize,
     ) -> Result<Self, TextError> {
-        let ReadExamples { examples, cut, left_out } =
-            read_examples(path, columns, &base.tokenizer, context + 1)?;
+        let (tokenizer, length) = (&base.tokenizer, context + 1);
+        let read = match columns {
+            Columns::Completions(columns) => read_examples(path, columns, tokenizer, length),
+            Columns::Answers(column) => read_chats(path, column, base.chat_template()?, tokenizer, length),
+        };
+        let ReadExamples { examples, cut, left_out } = read?;
         let tokens: usize = examples.iter().map(|example| example.tokens.len()).sum();
         let characters: usize = examples
             .iter()
@@ -112,7 +124,7 @@ impl Lessons {
             remarks.push(format!("{} were cut at {context} tokens", thousands(cut)));
         }
         if left_out > 0 {
-            remarks.push(format!("{} were left out, their prompts being as long", thousands(left_out)));
+            remarks.push(format!("{} were left out, with nothing to learn within that", thousands(left_out)));
         }
         let batch_size = options.batch_size.unwrap_or(1);
         let counts = [examples.len(), validation.len()];
@@ -144,21 +156,27 @@ impl Lessons {
     }
 }
 
-/// The columns of prompts and completions, if `path` is a table that has them and no other column is asked for.
-fn example_columns<'a>(options: &'a FinetuneOptions, path: &Path) -> Result<Option<[&'a str; 2]>, TextError> {
+/// The columns of examples, if `path` is a table that has them and no other column is asked for.
+fn columns<'a>(options: &'a FinetuneOptions, path: &Path) -> Result<Option<Columns<'a>>, TextError> {
     if options.column.is_some() {
         return Ok(None);
     }
+    // What was asked for by name and isn't there is named by who reads it.
+    if let Some(column) = &options.messages_column {
+        return Ok(Some(Columns::Answers(column)));
+    }
     let wanted = [(&options.prompt_column, PROMPT), (&options.completion_column, COMPLETION)];
     let wanted = wanted.map(|(named, default)| named.as_deref().unwrap_or(default));
-    let named = options.prompt_column.is_some() || options.completion_column.is_some();
-    let is_table =
-        |extension: &OsStr| ["jsonl", "csv", "tsv"].iter().any(|kind| extension.eq_ignore_ascii_case(kind));
-    if named || path.extension().is_some_and(is_table) && path.is_file() {
-        let columns = table_columns(path)?;
-        let all = wanted.iter().all(|wanted| columns.iter().any(|column| column == wanted));
-        // What was asked for by name and isn't there is named by who reads it.
-        return Ok((named || all).then_some(wanted));
+    if options.prompt_column.is_some() || options.completion_column.is_some() {
+        return Ok(Some(Columns::Completions(wanted)));
     }
-    Ok(None)
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let columns = table_columns(path)?;
+    let has = |wanted: &str| columns.iter().any(|column| column == wanted);
+    if wanted.into_iter().all(has) {
+        return Ok(Some(Columns::Completions(wanted)));
+    }
+    Ok(has(MESSAGES).then_some(Columns::Answers(MESSAGES)))
 }

@@ -260,6 +260,7 @@ fn prepare(
             config: base.config.clone(),
             corpus: corpus.to_owned(),
             characters_per_token: lessons.characters_per_token,
+            chat: base.chat.clone(),
         },
         product,
         device: device.clone(),

@@ -49,7 +49,8 @@ pub struct FinetuneOptions {
     pub merge: Option<bool>,
 
     /// What to learn: a .jsonl, .csv or .tsv file with the columns prompt and completion, of which the completions are
-    /// learnt; or text, all of which is: a text file, a folder of .txt and .md files, or a table with a column of texts
+    /// learnt; a .jsonl file with conversations as messages, of which the assistant's are; or text, all of which is: a
+    /// text file, a folder of .txt and .md files, or a table with a column of texts
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE|FOLDER", help_heading = "Data"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corpus: Option<PathBuf>,
@@ -64,8 +65,13 @@ pub struct FinetuneOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_column: Option<String>,
 
-    /// Tables: learn all of the texts in this column, instead of completions [default: text]
+    /// The column of conversations: lists of messages with role and content [default: messages]
     #[cfg_attr(feature = "clap", arg(long, value_name = "NAME", conflicts_with_all = ["prompt_column", "completion_column"], help_heading = "Data"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_column: Option<String>,
+
+    /// Tables: learn all of the texts in this column, instead of completions [default: text]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "NAME", conflicts_with_all = ["prompt_column", "completion_column", "messages_column"], help_heading = "Data"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
 
