@@ -30,51 +30,65 @@ fn signal(child: &Child, name: &str) {
 fn twenty_kills_lose_nothing() {
     let bench = Bench::new();
     bench.left_and_right("images", 60);
+    killed_and_resumed(&bench, RUN, 20);
+}
+
+/// Most of the time goes into the tokenizer, the tokens and checkpoints, so that most kills come there.
+#[test]
+fn kills_while_tokenising_and_saving_lose_nothing() {
+    let bench = Bench::new();
+    let line = |n: u32| format!("{n} times {} is {}.\n", n % 97, n * (n % 97));
+    bench.write("sums.txt", (0..20_000).map(line).collect::<String>().as_bytes());
+    let train = "text train --corpus sums.txt --tokenizer bpe:400 --context 16 --d-model 64 --n-layers 2 --steps 30 \
+        --batch-size 2 --dropout 0.1 --validate-every 10 --validation-tokens 64 --sample 0 --checkpoint-every 1 --threads 1";
+    killed_and_resumed(&bench, train, 10);
+}
+
+/// Runs `train` once to its end, and once with `kills` at random times, after each of which it is resumed: to the same weights.
+fn killed_and_resumed(bench: &Bench, train: &str, kills: usize) {
     let started = Instant::now();
-    bench.succeed(&format!("{RUN} --out whole"));
+    bench.succeed(&format!("{train} --out whole"));
     let whole = started.elapsed();
+    let run = bench.path().join("broken");
+    // A run that was killed before it had a configuration is begun anew.
+    let next = || {
+        if run.join("config.toml").exists() {
+            return train.split_whitespace().take(2).collect::<Vec<_>>().join(" ") + " --resume broken";
+        }
+        let _ = std::fs::remove_dir_all(&run);
+        format!("{train} --out broken")
+    };
+    let same = |killed: usize| {
+        assert!(weights(&run) == weights(&bench.path().join("whole")), "after {killed} kills");
+    };
 
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
     let mut killed = 0;
     for attempt in 0.. {
-        // A run that got to its end is begun anew, until twenty were killed.
-        let run = bench.path().join("broken");
-        let arguments = if run.join("config.toml").exists() {
-            "classify train --resume broken".to_owned()
-        } else {
-            if run.exists() {
-                std::fs::remove_dir_all(&run).unwrap();
-            }
-            format!("{RUN} --out broken")
-        };
-        let mut child = start(&bench, &arguments);
+        let mut child = start(bench, &next());
         std::thread::sleep(whole.mul_f64(rng.random_range(0.02..0.6)));
         if child.try_wait().unwrap().is_none() {
             signal(&child, "KILL");
             killed += 1;
         }
         child.wait().unwrap();
-        if killed == 20 {
+        if killed == kills {
             break;
         }
+        // So is one that got to its end, until enough were killed.
         if run.join("report.json").exists() {
-            assert!(weights(&run) == weights(&bench.path().join("whole")), "after {killed} kills");
+            same(killed);
             std::fs::remove_dir_all(&run).unwrap();
         }
-        assert!(attempt < 200, "too few runs could be killed");
+        assert!(attempt < 10 * kills, "too few runs could be killed");
     }
-    if bench.path().join("broken/config.toml").exists() {
-        bench.succeed("classify train --resume broken");
-    } else {
-        let _ = std::fs::remove_dir_all(bench.path().join("broken"));
-        bench.succeed(&format!("{RUN} --out broken"));
-    }
-    assert!(
-        weights(&bench.path().join("broken")) == weights(&bench.path().join("whole")),
-        "after twenty kills"
-    );
+    bench.succeed(&next());
+    same(killed);
     let log = |run: &str| std::fs::read_to_string(bench.path().join(run).join("metrics.jsonl")).unwrap();
     assert_eq!(log("broken"), log("whole"), "the log has each row once");
+    let left = std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().ends_with(".tmp")).collect();
+    assert!(left.is_empty(), "half-written files are left: {left:?}");
 }
 
 /// Runs `train` once to its end and once with Ctrl-C in between; `meanwhile` is done to the folder of the stopped run.
