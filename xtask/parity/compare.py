@@ -21,6 +21,7 @@ import torchvision
 import transformers
 from safetensors.torch import load_file, save_file
 
+import texts
 from references import away_from_kinks, nothing_dropped, reference
 
 TOLERANCE = 1e-4
@@ -339,6 +340,19 @@ def main():
                 flush=True,
             )
             keep(f"{preset['name']}|{layout}|step", step)
+    for name in texts.MODELS:
+        if options.steps_only or options.filter not in f"texts of {name}" or options.resume and f"texts|{name}" in store:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            row = texts.compare(options.program, name, pathlib.Path(folder))
+        failed |= not row["passed"]
+        print(
+            f"texts of {name}: {row['tokens']} greedy tokens equal, log-probabilities within {row['log_probability']:.1e}, beams "
+            f"{'equal' if row['beams'] else 'DIFFERENT'}, perplexity within {row['perplexity']:.1e}, {row['seconds']:.1f} s"
+            + ("" if row["passed"] else "  FAILED"),
+            flush=True,
+        )
+        keep(f"texts|{name}", row)
     if options.minilm and options.filter in "all-MiniLM-L6-v2":
         with tempfile.TemporaryDirectory() as folder:
             real = sentences(options.program, pathlib.Path(folder), options.minilm)
@@ -414,6 +428,23 @@ def page(program, store):
     for name, layout, step in steps:
         numbers = " | ".join(f"{step[key]:.1e}" for key in ("error", "f32", "torch"))
         lines.append(f"| `{name}` | {layout} | {step['tensors']} | {numbers} | `{step['which_f32']}` |")
+    written = [(name, store[f"texts|{name}"]) for name in texts.MODELS if f"texts|{name}" in store]
+    missing += [f"texts of {name}" for name in texts.MODELS if f"texts|{name}" not in store]
+    if written:
+        lines += [
+            "",
+            "## Texts",
+            "",
+            f"Checkpoints of Hugging Face with random weights: `text generate` after a prompt of {texts.PROMPT} tokens against `generate` of transformers,",
+            f"token by token for {texts.TOKENS} greedy tokens, with their log-probabilities, and for 50 tokens of {texts.BEAMS} beams; `text eval` on 512 tokens of a page.",
+            "",
+            "| model | equal tokens | log-probabilities | beams | perplexity |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {name} | {row['tokens']} | {row['log_probability']:.1e} | {'equal' if row['beams'] else 'different'} | {row['perplexity']:.1e} |"
+            for name, row in written
+        ]
     if real:
         lines += [
             "",

@@ -12,7 +12,7 @@ use crate::python::environment;
 /// What to compare, and with which Python.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only presets with this in their name or family
+    /// Only presets with this in their name or family, or "texts of NAME"
     #[arg(long, default_value = "")]
     filter: String,
     /// A Python that has the packages of xtask/parity/requirements.txt [default: an environment made in target/parity]

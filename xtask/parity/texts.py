@@ -1,0 +1,82 @@
+"""Texts of whole checkpoints against Hugging Face's libraries: continuations and perplexity, at full size.
+
+The weights are random, so that what is likeliest is decided by small differences. The tokenizer is learnt from the project's own book.
+"""
+
+import json
+import math
+import pathlib
+import subprocess
+import time
+
+import tokenizers
+import torch
+import transformers
+
+BOOK = pathlib.Path(__file__).parents[2] / "docs/src"
+PROMPT, TOKENS, BEAMS = 256, 200, 4
+
+
+def gpt2(vocab_size):
+    return transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=vocab_size, bos_token_id=None, eos_token_id=None))
+
+
+def smollm2_135m(vocab_size):
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig(
+        vocab_size=vocab_size, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
+        num_key_value_heads=3, max_position_embeddings=8192, rope_theta=100000, tie_word_embeddings=True, rms_norm_eps=1e-5,
+        bos_token_id=None, eos_token_id=None,
+    ))  # fmt: skip
+
+
+MODELS = {"gpt2": gpt2, "SmolLM2-135M": smollm2_135m}
+
+
+def text(program, *command):
+    done = subprocess.run([str(word) for word in (program, "text", *command, "--json")], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return json.loads(done.stdout)
+
+
+def compare(program, name, folder):
+    """What agrees: greedy tokens and their log-probabilities, beams, and the perplexity of a page."""
+    pages = sorted(BOOK.glob("*.md"))
+    tokenizer = tokenizers.ByteLevelBPETokenizer()
+    tokenizer.train([str(page) for page in pages], vocab_size=8000, show_progress=False)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(0)
+    model = MODELS[name](tokenizer.get_vocab_size()).eval()
+    model.save_pretrained(folder)
+
+    page = pages[0].read_text()
+    ids = tokenizer.encode(page).ids
+    prompt = tokenizer.decode(ids[:PROMPT])
+    read = torch.tensor([tokenizer.encode(prompt).ids])
+    model.generation_config.pad_token_id = 0
+    greedy = model.generate(read, max_new_tokens=TOKENS, do_sample=False, return_dict_in_generate=True, output_logits=True)
+    theirs = greedy.sequences[0, read.shape[1]:].tolist()
+    logits = torch.stack([step[0] for step in greedy.logits]).double()
+    expected = logits.log_softmax(-1).gather(1, torch.tensor(theirs)[:, None])[:, 0]
+    (folder / "prompt.txt").write_text(prompt)
+    generate = ("generate", "--weights", folder, "--prompt-file", folder / "prompt.txt", "--temperature", "0")
+    start = time.monotonic()
+    ours = text(program, *generate, "--max-tokens", TOKENS)["texts"][0]
+    seconds = time.monotonic() - start
+    equal = next((i for i, (a, b) in enumerate(zip(ours["tokens"], theirs)) if a != b), min(len(ours["tokens"]), TOKENS))
+    difference = (torch.tensor(ours["log_probabilities"]).double() - expected)[:equal].abs().max().item()
+
+    searched = model.generate(read, max_new_tokens=50, num_beams=BEAMS, do_sample=False)[0, read.shape[1]:].tolist()
+    beams = text(program, *generate, "--max-tokens", 50, "--beams", BEAMS)["texts"][0]["tokens"] == searched
+
+    window = 512
+    (folder / "page.txt").write_text(tokenizer.decode(ids[:window]))
+    known = torch.tensor([tokenizer.encode(tokenizer.decode(ids[:window])).ids])
+    with torch.no_grad():
+        loss = model(known, labels=known).loss.item()
+    ours = text(program, "eval", "--weights", folder, "--corpus", folder / "page.txt", "--context", window)
+    return {
+        "tokens": equal, "log_probability": difference, "beams": beams, "seconds": seconds,
+        "perplexity": abs(ours["perplexity"] / math.exp(loss) - 1), "measured": ours["tokens"],
+        "passed": equal == TOKENS and difference < 1e-4 and beams and abs(ours["perplexity"] / math.exp(loss) - 1) < 1e-4,
+    }  # fmt: skip
