@@ -12,20 +12,19 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{TextError, Tokenizer, files};
+use super::{
+    TextError, Tokenizer,
+    files::{self, CONFIG_FILE, is_there, read_object},
+};
 
 /// The template, where it has a file of its own.
 const TEMPLATE_FILE: &str = "chat_template.jinja";
-
-/// What says how a tokeniser is used, the template and the special tokens among it.
-const CONFIG_FILE: &str = "tokenizer_config.json";
 
 /// Special tokens, in older checkpoints.
 const SPECIAL_FILE: &str = "special_tokens_map.json";
@@ -221,23 +220,6 @@ fn end_ids(config: &Map<String, Value>) -> Vec<u32> {
         None => &[],
     };
     ids.iter().filter_map(|id| id.as_u64()?.try_into().ok()).collect()
-}
-
-fn is_there(path: &Path) -> Result<bool, TextError> {
-    match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.is_file()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(TextError::read(path)(error)),
-    }
-}
-
-/// The object in a file of JSON; an empty one if the file isn't there.
-fn read_object(path: &Path) -> Result<Map<String, Value>, TextError> {
-    if !is_there(path)? {
-        return Ok(Map::new());
-    }
-    serde_json::from_str(&files::read(path)?)
-        .map_err(|source| files::invalid(path)(TextError::Json { source }))
 }
 
 fn unusable(path: &Path, problem: String) -> TextError {

@@ -111,6 +111,20 @@ pub enum TextError {
     /// A vocabulary of SentencePiece.
     #[error("models of SentencePiece are not read: use the model's tokenizer.json instead")]
     SentencePiece,
+    /// A kind of tokeniser that `vocab.json` and `merges.txt` don't describe, or that isn't known.
+    #[error("how a {class} cuts a text into words is not known: use the model's tokenizer.json instead")]
+    UnknownClass {
+        /// The `tokenizer_class` of `tokenizer_config.json`.
+        class: String,
+    },
+    /// An added token whose id is not the next one.
+    #[error("added token {token:?} can't have the id {id}: use the model's tokenizer.json instead")]
+    AddedToken {
+        /// The token.
+        token: String,
+        /// The id that `tokenizer_config.json` gives it.
+        id: u64,
+    },
     /// The tokeniser of a GGUF file that is of another kind than those that are known.
     #[error("its {key} is {value:?}, which is not known: use the model's tokenizer.json instead")]
     UnknownGguf {

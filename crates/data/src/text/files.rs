@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -21,12 +21,34 @@ const VOCABULARY_AND_MERGES: [[&str; 2]; 2] = [["vocab.json", "merges.txt"], ["e
 /// The file of Llama's tokenisers.
 const MODEL: &str = "tokenizer.model";
 
+/// What says how a tokeniser is used: of which kind it is, its special tokens, and a chat template.
+pub(super) const CONFIG_FILE: &str = "tokenizer_config.json";
+
+/// Kinds of Hugging Face's that have GPT-2's files and cut a text as it does; they are called `GPT2Tokenizer` and so on.
+const LIKE_GPT2: [&str; 12] = [
+    "Bart",
+    "Blenderbot",
+    "CodeGen",
+    "Deberta",
+    "GPT2",
+    "GPTNeoX",
+    "LED",
+    "Longformer",
+    "MarkupLM",
+    "Mvp",
+    "Roberta",
+    "Whisper",
+];
+
 /// Tokens of byte-level vocabularies that are special though a `vocab.json` doesn't say so: GPT-2's and RoBERTa's.
 const SPECIAL: [&str; 6] = [END_OF_TEXT, "<s>", "</s>", "<pad>", "<unk>", "<mask>"];
 
 impl Tokenizer {
     /// Opens a tokeniser: a `tokenizer.json`, a folder with one, byte-level BPE as `vocab.json` and `merges.txt` (or
     /// `encoder.json` and `vocab.bpe`) in a folder or named by one of the two, or a file of tiktoken.
+    ///
+    /// Two such files don't say how a text is cut into words. `tokenizer_config.json` beside them does, and names special tokens; without
+    /// it, they are read as GPT-2's.
     ///
     /// Any other `.json` is taken for a `tokenizer.json`. A file of tiktoken, `*.tiktoken` or Llama 3's `tokenizer.model`, doesn't
     /// say how it cuts a text and which tokens are special, so that only the published ones are read, which are told apart by how
@@ -127,20 +149,65 @@ fn open_pair(vocabulary: &Path, merges: &Path) -> Result<Tokenizer, TextError> {
     }
     let merges = read_merges(&read(merges)?).map_err(invalid(merges))?;
     let vocab = serde_json::from_str(&read(vocabulary)?).map_err(|source| TextError::Json { source });
-    vocab.and_then(|vocab| from_vocabulary(vocab, &merges)).map_err(invalid(vocabulary))
+    let config_file = vocabulary.with_file_name(CONFIG_FILE);
+    let config = read_object(&config_file)?;
+    let pattern = pattern_of(&config).map_err(invalid(&config_file))?;
+    vocab.and_then(|vocab| from_vocabulary(vocab, &merges, &pattern, &config)).map_err(invalid(vocabulary))
 }
 
-fn from_vocabulary(vocab: Map<String, Value>, merges: &[(String, String)]) -> Result<Tokenizer, TextError> {
+/// How the kind of tokeniser that a configuration names cuts a text.
+fn pattern_of(config: &Map<String, Value>) -> Result<BytePattern, TextError> {
+    let Some(class) = config.get("tokenizer_class").and_then(Value::as_str) else {
+        return Ok(BytePattern::Gpt2);
+    };
+    let kind = class.strip_suffix("Fast").unwrap_or(class).strip_suffix("Tokenizer");
+    match kind {
+        Some("Qwen2") => Ok(BytePattern::Qwen),
+        Some(kind) if LIKE_GPT2.contains(&kind) => Ok(BytePattern::Gpt2),
+        _ => Err(TextError::UnknownClass { class: class.to_owned() }),
+    }
+}
+
+/// Added tokens of a configuration, special ones and others, in the order of their ids.
+fn added_tokens(config: &Map<String, Value>) -> [Vec<(u64, &str)>; 2] {
+    let mut added = [const { Vec::new() }; 2];
+    for (id, token) in config.get("added_tokens_decoder").and_then(Value::as_object).into_iter().flatten() {
+        let is_special = token["special"] == Value::Bool(true);
+        if let (Ok(id), Some(content)) = (id.parse(), token["content"].as_str()) {
+            added[usize::from(!is_special)].push((id, content));
+        }
+    }
+    added.iter_mut().for_each(|tokens| tokens.sort_unstable());
+    added
+}
+
+fn from_vocabulary(
+    vocab: Map<String, Value>,
+    merges: &[(String, String)],
+    pattern: &BytePattern,
+    config: &Map<String, Value>,
+) -> Result<Tokenizer, TextError> {
     // CLIP and the first GPT mark the ends of words, and are something else in files of the same names.
     if let Some((token, id)) = vocab.iter().find(|(token, _)| token.len() > 4 && token.ends_with("</w>")) {
         return Err(TextError::NotByteLevel { token: token.clone(), id: id.as_u64().unwrap_or(0) as u32 });
     }
-    let special: Vec<&str> = SPECIAL.into_iter().filter(|&token| vocab.contains_key(token)).collect();
+    let [special, other] = added_tokens(config);
+    let known = SPECIAL
+        .into_iter()
+        .filter(|token| vocab.contains_key(*token) && !special.iter().any(|(_, special)| special == token));
+    let names: Vec<&str> = known.chain(special.iter().map(|(_, token)| *token)).collect();
+    let others: Vec<&str> = other.iter().map(|(_, token)| *token).collect();
     let missing = byte_level::alphabet().iter().map(char::to_string).find(|byte| !vocab.contains_key(byte));
     if let Some(token) = missing {
         return Err(TextError::NotMergeable { token });
     }
-    describe(vocab, merges, &special, &[], &BytePattern::Gpt2).and_then(Tokenizer::from_description)
+    let tokenizer =
+        describe(vocab, merges, &names, &others, pattern).and_then(Tokenizer::from_description)?;
+    // Those that the vocabulary lacks come behind it. Where they should leave a gap, or special and other ones take turns, nothing says so.
+    match special.iter().chain(&other).find(|(id, token)| tokenizer.id(token).map(u64::from) != Some(*id)) {
+        Some(&(id, token)) => Err(TextError::AddedToken { token: token.to_owned(), id }),
+        None => Ok(tokenizer),
+    }
 }
 
 /// Lines of two tokens, after one that begins with `#version`.
@@ -152,6 +219,22 @@ fn read_merges(text: &str) -> Result<Vec<(String, String)>, TextError> {
             _ => Err(TextError::Line { line: number, expected: "two tokens with a space between them" }),
         })
         .collect()
+}
+
+pub(super) fn is_there(path: &Path) -> Result<bool, TextError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(TextError::read(path)(error)),
+    }
+}
+
+/// The object in a file of JSON; an empty one if the file isn't there.
+pub(super) fn read_object(path: &Path) -> Result<Map<String, Value>, TextError> {
+    if !is_there(path)? {
+        return Ok(Map::new());
+    }
+    serde_json::from_str(&read(path)?).map_err(|source| invalid(path)(TextError::Json { source }))
 }
 
 pub(super) fn read(path: &Path) -> Result<String, TextError> {

@@ -200,6 +200,28 @@ fn published_files_give_the_same_tokenizer() {
     check(folder.path());
     check(&at("vocab.bpe"));
     check(&at("encoder.json"));
+
+    // The file beside them says how to cut, and what tokens come behind those of the vocabulary.
+    let config = |added: u32| {
+        let token =
+            |content: &str, special: bool| serde_json::json!({ "content": content, "special": special });
+        let added = serde_json::json!({
+            "329": token("<|endoftext|>", true), "330": token("<|im_end|>", true), added.to_string(): token("<tool>", false),
+        });
+        let config =
+            serde_json::json!({ "tokenizer_class": "Qwen2Tokenizer", "added_tokens_decoder": added });
+        fs::write(at("tokenizer_config.json"), config.to_string()).unwrap();
+        Tokenizer::open(folder.path())
+    };
+    let other = config(331).unwrap();
+    assert_eq!(other.encode("<|im_end|><tool>").unwrap(), [330, 331]);
+    assert_eq!(other.decode(&[330, 331]).unwrap(), "<tool>");
+    let qwen = Tokenizer::byte_level_bpe(&vocab, &merges, &["<|endoftext|>"], &BytePattern::Qwen).unwrap();
+    let odd = "I'M 12345\n\n  e\u{301}\u{a0}x";
+    assert_eq!(other.encode(odd).unwrap(), qwen.encode(odd).unwrap());
+    assert_ne!(other.encode(odd).unwrap(), from_parts.encode(odd).unwrap());
+    assert!(matches!(config(340).unwrap_err(), TextError::Invalid { .. }));
+    fs::remove_file(at("tokenizer_config.json")).unwrap();
     fs::write(at("tokenizer.json"), from_parts.to_json()).unwrap();
     check(&at("tokenizer.json"));
     check(folder.path());
@@ -250,6 +272,12 @@ fn damaged_tokenizer_files_are_named() {
     assert!(error(&vocabulary).contains("token \"!</w>\" (id 0) is not byte-level"));
     write("vocab.json", "{\"a\": 0}");
     assert!(error(&vocabulary).contains("not made of two earlier tokens"));
+    write("tokenizer_config.json", "{\"tokenizer_class\": \"LlamaTokenizerFast\"}");
+    assert_eq!(
+        error(&vocabulary),
+        "DIR/tokenizer_config.json is no valid tokeniser: how a LlamaTokenizerFast cuts a text into words is not known: use the \
+         model's tokenizer.json instead"
+    );
     let twice = ["a".to_owned(), "b".to_owned(), "a".to_owned()];
     let error = Tokenizer::byte_level_bpe(&twice, &[], &[], &BytePattern::Gpt2).unwrap_err();
     assert!(matches!(error, TextError::DuplicateToken { id: 2, .. }));
