@@ -72,6 +72,6 @@ pub use split::{Split, stratified};
 pub use text::{
     BatchOptions, BytePattern, ChatMessage, ChatTemplate, Corpus, Documents, Encoding, GgufVocabulary,
     Padding, Scheme, SpecialTokens, TableRow, TextError, TextPiece, TextStream, TokenRange, TokenWriter,
-    Tokenizer, Tokens, read_table, table_columns, tokenize,
+    Tokenizer, Tokens, read_conversations, read_table, table_columns, tokenize,
 };
 pub use transform::{Normalize, Pipeline, Transform, TransformConfig, TransformError};
