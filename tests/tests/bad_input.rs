@@ -171,7 +171,7 @@ fn a_backend_that_is_not_there_says_how_to_get_it() {
     bench.fail("classify train --tui", 2, &["--tui", "--features tui"]);
     let listed = bench.succeed("device list");
     assert!(
-        listed.contains("flex") && listed.contains("default") && listed.contains("--features wgpu"),
+        listed.contains("flex") && listed.contains("default") && listed.contains("--features cuda"),
         "{listed}"
     );
 }
