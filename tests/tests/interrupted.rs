@@ -67,26 +67,27 @@ fn killed_and_resumed(bench: &Bench, train: &str, kills: usize) {
     for attempt in 0.. {
         let mut child = start(bench, &next());
         std::thread::sleep(whole.mul_f64(rng.random_range(0.02..0.6)));
-        if child.try_wait().unwrap().is_none() {
+        if child.try_wait().expect("it was started").is_none() {
             signal(&child, "KILL");
             killed += 1;
         }
-        child.wait().unwrap();
+        child.wait().expect("it was started");
         if killed == kills {
             break;
         }
         // So is one that got to its end, until enough were killed.
         if run.join("report.json").exists() {
             same(killed);
-            std::fs::remove_dir_all(&run).unwrap();
+            std::fs::remove_dir_all(&run).expect("a folder");
         }
         assert!(attempt < 10 * kills, "too few runs could be killed");
     }
     bench.succeed(&next());
     same(killed);
-    let log = |run: &str| std::fs::read_to_string(bench.path().join(run).join("metrics.jsonl")).unwrap();
+    let log =
+        |run: &str| std::fs::read_to_string(bench.path().join(run).join("metrics.jsonl")).expect("a log");
     assert_eq!(log("broken"), log("whole"), "the log has each row once");
-    let left = std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name());
+    let left = std::fs::read_dir(&run).expect("a folder").flatten().map(|entry| entry.file_name());
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().ends_with(".tmp")).collect();
     assert!(left.is_empty(), "half-written files are left: {left:?}");
 }

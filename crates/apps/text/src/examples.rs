@@ -60,8 +60,8 @@ pub(crate) fn read_examples(
         let [prompt, completion] = row.fields;
         let mut tokens = tokenizer.encode(&format!("{prompt}{completion}"))?;
         tokens.extend(tokenizer.end_of_text());
-        let learnt = vec![tokenizer.encode(&prompt)?.len()..tokens.len()];
-        Ok(Example { tokens, learnt, prompt, completion })
+        let learnt = tokenizer.encode(&prompt)?.len()..tokens.len();
+        Ok(Example { tokens, learnt: vec![learnt], prompt, completion })
     });
     ReadExamples::collect(examples, path, length)
 }
@@ -214,20 +214,24 @@ fn batch<'a>(examples: impl Iterator<Item = &'a Example> + Clone) -> TokenBatch 
 mod tests {
     use super::*;
 
-    fn example(tokens: &[u32], learnt: &[Range<usize>]) -> Example {
-        let (tokens, learnt) = (tokens.to_vec(), learnt.to_vec());
-        Example { tokens, learnt, prompt: String::new(), completion: String::new() }
+    fn example(tokens: &[u32], learnt: Range<usize>) -> Example {
+        let (prompt, completion) = (String::new(), String::new());
+        Example { tokens: tokens.to_vec(), learnt: vec![learnt], prompt, completion }
     }
 
     #[test]
     fn completions_alone_are_learnt() {
-        let examples =
-            [example(&[1, 2, 3, 4], &[2..4]), example(&[5, 6], &[1..2]), example(&[7, 8, 9], &[2..3])];
-        let batch = batch(examples.iter());
-        assert_eq!(batch.shape, [3, 3]);
-        assert_eq!(batch.inputs, [1, 2, 3, 5, 0, 0, 7, 8, 0]);
-        assert_eq!(batch.learnt, Some(vec![1, 2, 3, 7]));
-        assert_eq!(batch.targets, [3, 4, 6, 9]);
+        let mut examples = [example(&[1, 2, 3, 4], 2..4), example(&[5, 6], 1..2), example(&[7, 8, 9], 2..3)];
+        let of_prompts = batch(examples.iter());
+        assert_eq!(of_prompts.shape, [3, 3]);
+        assert_eq!(of_prompts.inputs, [1, 2, 3, 5, 0, 0, 7, 8, 0]);
+        assert_eq!(of_prompts.learnt, Some(vec![1, 2, 3, 7]));
+        assert_eq!(of_prompts.targets, [3, 4, 6, 9]);
+        // A conversation has several answers.
+        examples[0].learnt = vec![1..2, 3..4];
+        let of_turns = batch(examples.iter());
+        assert_eq!(of_turns.learnt, Some(vec![0, 2, 3, 7]));
+        assert_eq!(of_turns.targets, [2, 4, 6, 9]);
     }
 
     #[test]
@@ -248,7 +252,7 @@ mod tests {
             .sum();
         assert!(spread < 2 * epoch.len(), "{spread}");
 
-        let all: Vec<Example> = (0..10).map(|id| example(&[id, id + 1, id], &[1..3])).collect();
+        let all: Vec<Example> = (0..10).map(|id| example(&[id, id + 1, id], 1..3)).collect();
         let examples = Examples::new(all, 3);
         let from = |first: u64| examples.clone().random(7, first).take(9).collect::<Vec<_>>();
         assert_eq!(from(0)[5..], from(5)[..4]);
