@@ -99,9 +99,10 @@ fn answers_of_conversations_are_learnt() {
             bench.write(&format!("chat/{file}"), &bytes);
         }
     }
-    let turn = |role: &str, content: u32| format!("{{\"role\": \"{role}\", \"content\": \"{content}\"}}");
+    let turn = |role: &str, content: &str| format!("{{\"role\": \"{role}\", \"content\": \"{content}\"}}");
     let chat = |n: u32| {
-        let turns = [n, (n + 3) % 10].map(|n| format!("{}, {}", turn("user", n), turn("assistant", n)));
+        let turns = [n, (n + 3) % 10]
+            .map(|n| format!("{}, {}", turn("user", &n.to_string()), turn("assistant", "seven")));
         format!("{{\"messages\": [{}]}}\n", turns.join(", "))
     };
     bench.write("chats.jsonl", (0..60).map(|n| chat(n % 10)).collect::<String>().as_bytes());
@@ -111,8 +112,8 @@ fn answers_of_conversations_are_learnt() {
     assert!(metric("loss") < 0.5 * metric("loss_before"), "{tuned}");
     assert_eq!(tuned["dataset"]["unit"], "examples");
     // The run knows how its model wants to be asked.
-    let generate = "text generate --quiet --temperature 0 --max-tokens 3 --chat --prompt 4";
-    assert_eq!(bench.succeed(&format!("{generate} --run tuned")), "4\n");
+    let generate = "text generate --quiet --temperature 0 --max-tokens 9 --chat --prompt 4";
+    assert_eq!(bench.succeed(&format!("{generate} --run tuned")), "seven\n");
 
     bench.fail(
         &format!("{TUNE} --out other").replace("answers", "chats"),
@@ -121,7 +122,7 @@ fn answers_of_conversations_are_learnt() {
     );
     bench.write("odd.jsonl", format!("{}{{\"messages\": \"hello\"}}\n", chat(1)).as_bytes());
     bench.fail(&tune.replace("chats", "odd"), 1, &["odd.jsonl", "line 2", "messages"]);
-    bench.write("silent.jsonl", format!("{{\"messages\": [{}]}}\n", turn("user", 1)).as_bytes());
+    bench.write("silent.jsonl", format!("{{\"messages\": [{}]}}\n", turn("user", "1")).as_bytes());
     bench.fail(&tune.replace("chats", "silent"), 1, &["silent.jsonl", "answer"]);
 }
 

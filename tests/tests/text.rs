@@ -141,7 +141,7 @@ fn a_chat_model_answers() {
     let both = bench.succeed(&format!("{drawn} --prompt-file ask.txt -n 2"));
     assert!(both.starts_with("--- 1 ---\n") && !both.contains('<'), "{both:?}");
     // Without a prompt there is a conversation: each line is answered, knowing those before it.
-    let talk = |lines: &str| bench.succeed_with(&generate.replace("--slide ", ""), lines);
+    let talk = |lines: &str| bench.succeed_with(generate, lines);
     let [once, twice] = [talk("two\n"), talk("two\n\none\n")];
     assert_eq!(once, answer);
     assert!(twice.starts_with(&answer) && twice.lines().count() == 2, "{twice:?}");
