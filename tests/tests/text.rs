@@ -151,6 +151,16 @@ fn a_chat_model_answers() {
     assert!(bench.succeed(&plain).starts_with("<two>"));
 
     bench.fail(&format!("{generate} --json"), 2, &["--chat", "--prompt"]);
+    assert_eq!(bench.succeed_with(&format!("{generate} --beams 2 --max-tokens 0"), "two\n"), "\n");
+    chat(
+        "{% if messages | length == 3 %}{{ raise_exception(messages[0].content) }}{% endif %}<{{ messages[0].content }}>",
+    );
+    let input = std::fs::File::open(bench.write("two-lines", b"two\none\n")).unwrap();
+    let ran = libellus_tests::Ran::from(bench.command(generate).stdin(input).output().unwrap());
+    assert!(
+        ran.code == Some(1) && ran.stdout == answer && ran.stderr.contains("conversation: two"),
+        "{ran:?}"
+    );
     bench.fail(&format!("{plain} --system one"), 2, &["required arguments"]);
     chat("{{ raise_exception('no talk') }}");
     bench.fail(&format!("{generate} --prompt two"), 1, &["tokenizer_config.json", "no talk"]);

@@ -282,7 +282,7 @@ def main():
     parser.add_argument("--program", type=pathlib.Path, required=True)
     parser.add_argument("--example", type=pathlib.Path, required=True)
     parser.add_argument("--filter", default="")
-    parser.add_argument("--steps-only", action="store_true", help="leave the forward passes out")
+    parser.add_argument("--steps-only", action="store_true", help="leave the forward passes and the texts out")
     parser.add_argument("--resume", action="store_true", help="leave out what was measured before")
     parser.add_argument("--book", type=pathlib.Path, help="write the page of the book, from this run and those before")
     parser.add_argument("--results", type=pathlib.Path, help="keeps what was measured, in JSON")
@@ -341,10 +341,17 @@ def main():
             )
             keep(f"{preset['name']}|{layout}|step", step)
     for name in texts.MODELS:
-        if options.steps_only or options.filter not in f"texts of {name}" or options.resume and f"texts|{name}" in store:
+        if options.steps_only or options.filter not in f"texts of {name}":
+            continue
+        if options.resume and store.get(f"texts|{name}", {}).get("passed"):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            row = texts.compare(options.program, name, pathlib.Path(folder))
+            try:
+                row = texts.compare(options.program, name, pathlib.Path(folder))
+            except texts.Failure as failure:
+                print(f"texts of {name}: FAILED: {failure}", flush=True)
+                failed = True
+                continue
         failed |= not row["passed"]
         print(
             f"texts of {name}: {row['tokens']} greedy tokens equal, log-probabilities within {row['log_probability']:.1e}, beams "
@@ -436,7 +443,7 @@ def page(program, store):
             "## Texts",
             "",
             f"Checkpoints of Hugging Face with random weights: `text generate` after a prompt of {texts.PROMPT} tokens against `generate` of transformers,",
-            f"token by token for {texts.TOKENS} greedy tokens, with their log-probabilities, and for 50 tokens of {texts.BEAMS} beams; `text eval` on 512 tokens of a page.",
+            f"token by token for {texts.TOKENS} greedy tokens, with their log-probabilities, and for 50 tokens of {texts.BEAMS} beams; `text eval` on {texts.PAGE} tokens of a page.",
             "",
             "| model | equal tokens | log-probabilities | beams | perplexity |",
             "|---|---|---|---|---|",

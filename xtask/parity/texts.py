@@ -14,7 +14,7 @@ import torch
 import transformers
 
 BOOK = pathlib.Path(__file__).parents[2] / "docs/src"
-PROMPT, TOKENS, BEAMS = 256, 200, 4
+PROMPT, TOKENS, BEAMS, PAGE = 256, 200, 4, 512
 
 
 def gpt2(vocab_size):
@@ -32,51 +32,56 @@ def smollm2_135m(vocab_size):
 MODELS = {"gpt2": gpt2, "SmolLM2-135M": smollm2_135m}
 
 
+class Failure(Exception):
+    pass
+
+
 def text(program, *command):
     done = subprocess.run([str(word) for word in (program, "text", *command, "--json")], capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+        raise Failure(done.stderr.strip() or f"exit code {done.returncode}")
     return json.loads(done.stdout)
 
 
 def compare(program, name, folder):
     """What agrees: greedy tokens and their log-probabilities, beams, and the perplexity of a page."""
-    pages = sorted(BOOK.glob("*.md"))
     tokenizer = tokenizers.ByteLevelBPETokenizer()
-    tokenizer.train([str(page) for page in pages], vocab_size=8000, show_progress=False)
+    tokenizer.train([str(page) for page in sorted(BOOK.glob("*.md"))], vocab_size=8000, show_progress=False)
     tokenizer.save(str(folder / "tokenizer.json"))
     torch.manual_seed(0)
     model = MODELS[name](tokenizer.get_vocab_size()).eval()
     model.save_pretrained(folder)
 
-    page = pages[0].read_text()
-    ids = tokenizer.encode(page).ids
-    prompt = tokenizer.decode(ids[:PROMPT])
-    read = torch.tensor([tokenizer.encode(prompt).ids])
+    ids = tokenizer.encode((BOOK / "text.md").read_text(encoding="utf-8")).ids
+    prompt, page = (tokenizer.decode(ids[:length]) for length in (PROMPT, PAGE))
+    (folder / "prompt.txt").write_text(prompt, encoding="utf-8")
+    (folder / "page.txt").write_text(page, encoding="utf-8")
+    read, known = (torch.tensor([tokenizer.encode(part).ids]) for part in (prompt, page))
+    if (read.shape[1], known.shape[1]) != (PROMPT, PAGE):
+        raise Failure("the page is cut within a character")
+
     model.generation_config.pad_token_id = 0
     greedy = model.generate(read, max_new_tokens=TOKENS, do_sample=False, return_dict_in_generate=True, output_logits=True)
-    theirs = greedy.sequences[0, read.shape[1]:].tolist()
+    theirs = greedy.sequences[0, PROMPT:].tolist()
     logits = torch.stack([step[0] for step in greedy.logits]).double()
     expected = logits.log_softmax(-1).gather(1, torch.tensor(theirs)[:, None])[:, 0]
-    (folder / "prompt.txt").write_text(prompt)
     generate = ("generate", "--weights", folder, "--prompt-file", folder / "prompt.txt", "--temperature", "0")
     start = time.monotonic()
     ours = text(program, *generate, "--max-tokens", TOKENS)["texts"][0]
     seconds = time.monotonic() - start
-    equal = next((i for i, (a, b) in enumerate(zip(ours["tokens"], theirs)) if a != b), min(len(ours["tokens"]), TOKENS))
-    difference = (torch.tensor(ours["log_probabilities"]).double() - expected)[:equal].abs().max().item()
+    pairs = list(zip(ours["tokens"], theirs))
+    equal = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+    found = torch.tensor(ours["log_probabilities"][:equal], dtype=torch.float64)
+    difference = (found - expected[:equal]).abs().max().item() if equal else math.inf
 
-    searched = model.generate(read, max_new_tokens=50, num_beams=BEAMS, do_sample=False)[0, read.shape[1]:].tolist()
+    searched = model.generate(read, max_new_tokens=50, num_beams=BEAMS, do_sample=False)[0, PROMPT:].tolist()
     beams = text(program, *generate, "--max-tokens", 50, "--beams", BEAMS)["texts"][0]["tokens"] == searched
 
-    window = 512
-    (folder / "page.txt").write_text(tokenizer.decode(ids[:window]))
-    known = torch.tensor([tokenizer.encode(tokenizer.decode(ids[:window])).ids])
     with torch.no_grad():
         loss = model(known, labels=known).loss.item()
-    ours = text(program, "eval", "--weights", folder, "--corpus", folder / "page.txt", "--context", window)
+    ours = text(program, "eval", "--weights", folder, "--corpus", folder / "page.txt", "--context", PAGE)
+    perplexity = abs(ours["perplexity"] / math.exp(loss) - 1)
+    passed = equal == TOKENS and difference < 1e-4 and beams and perplexity < 1e-4
     return {
-        "tokens": equal, "log_probability": difference, "beams": beams, "seconds": seconds,
-        "perplexity": abs(ours["perplexity"] / math.exp(loss) - 1), "measured": ours["tokens"],
-        "passed": equal == TOKENS and difference < 1e-4 and beams and abs(ours["perplexity"] / math.exp(loss) - 1) < 1e-4,
+        "tokens": equal, "log_probability": difference, "beams": beams, "perplexity": perplexity, "seconds": seconds, "passed": passed,
     }  # fmt: skip

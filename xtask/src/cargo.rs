@@ -65,7 +65,12 @@ fn compiled_tests(message: &str) -> Option<Tests> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
     let test = message["profile"]["test"].as_bool()?;
-    let package = format!("libellus-{}", folder.file_name()?.to_str()?);
+    // A package is `path#name@version`, or `path#version` if the folder has its name.
+    let (_, package) = message["package_id"].as_str()?.rsplit_once('#')?;
+    let package = match package.split_once('@') {
+        Some((name, _)) => name.to_owned(),
+        None => folder.file_name()?.to_str()?.to_owned(),
+    };
     let [target, executable] = [&message["target"]["name"], &message["executable"]].map(text);
     test.then_some(Tests { package, target: target?, folder, executable: executable? })
 }

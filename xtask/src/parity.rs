@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// Leave out what was measured before, in a run that was cut off
     #[arg(long)]
     resume: bool,
-    /// Leave the forward passes out
+    /// Leave the forward passes and the texts out
     #[arg(long)]
     steps_only: bool,
 }

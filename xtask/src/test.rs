@@ -41,7 +41,7 @@ const ON_DEVICES: [&str; 6] = [
 pub(crate) fn run(options: &Options) -> Result<()> {
     match options.backend {
         None => run_with(&[], options),
-        Some(Backend::Flex) => run_with(&WITH_BACKENDS, options),
+        Some(Backend::Flex) if options.packages.is_empty() => run_with(&WITH_BACKENDS, options),
         Some(backend) => run_on(backend, options),
     }
 }
@@ -66,7 +66,11 @@ fn run_on(backend: Backend, options: &Options) -> Result<()> {
         named => named.iter().any(|name| name == package),
     };
     let driver = (backend == Backend::Wgpu).then(vulkan::driver).transpose()?;
-    let device = if driver.is_some() { "wgpu" } else { "ndarray" };
+    let device = match backend {
+        Backend::Flex => "flex",
+        Backend::Ndarray => "ndarray",
+        Backend::Wgpu => "wgpu",
+    };
     let tests: Vec<_> = cargo::tests()?.into_iter().filter(|tests| wanted(&tests.package)).collect();
     ensure!(!tests.is_empty(), "no tests in {}", options.packages.join(", "));
     let mut failed = Vec::new();

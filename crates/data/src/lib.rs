@@ -70,8 +70,8 @@ pub use sheet::{contact_sheet, sheet_samples};
 pub use source::{OpenOptions, Source, default_data_dir, open};
 pub use split::{Split, stratified};
 pub use text::{
-    BatchOptions, BytePattern, ChatMessage, ChatTemplate, Corpus, Documents, Encoding, GgufVocabulary,
-    Padding, Scheme, SpecialTokens, TableRow, TextError, TextPiece, TextStream, TokenRange, TokenWriter,
-    Tokenizer, Tokens, read_conversations, read_table, table_columns, tokenize,
+    BatchOptions, BytePattern, ChatMessage, ChatTemplate, Conversation, Corpus, Documents, Encoding,
+    GgufVocabulary, Padding, Scheme, SpecialTokens, TableRow, TextError, TextPiece, TextStream, TokenRange,
+    TokenWriter, Tokenizer, Tokens, read_conversations, read_table, table_columns, tokenize,
 };
 pub use transform::{Normalize, Pipeline, Transform, TransformConfig, TransformError};

@@ -33,11 +33,17 @@ pub enum TextError {
         /// Tokens of a piece.
         length: u64,
     },
-    /// A table of which no example can be learnt.
+    /// A table without anything to learn.
+    #[error("{}: nothing of it can be learnt: all completions are empty, or no message is the assistant's", path.display())]
+    NoExamples {
+        /// The table.
+        path: PathBuf,
+    },
+    /// A table of which nothing is learnt within the length.
     #[error(
         "{}: no completion or answer begins within {length} tokens: take a larger --context", path.display()
     )]
-    NoExamples {
+    LongExamples {
         /// The table.
         path: PathBuf,
         /// The most tokens of an example.

@@ -1,10 +1,10 @@
-//! Prompts with their completions, and conversations with their answers.
+//! Prompts with their completions; [conversations](crate::conversations) become such too.
 
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use libellus_data::{ChatMessage, ChatTemplate, Tokenizer, read_conversations, read_table, sample_rng};
+use libellus_data::{TextError as CorpusError, Tokenizer, read_table, sample_rng};
 use rand::seq::SliceRandom;
 
 use crate::data::TokenBatch;
@@ -13,10 +13,7 @@ use crate::error::TextError;
 /// Batches whose examples are sorted by length before they are cut: the more, the less padding and the less chance.
 const POOL: usize = 32;
 
-/// The role of whom a conversation is learnt from.
-const ANSWERS: &str = "assistant";
-
-/// Prompts with their completions, of which only those are learnt.
+/// Prompts with their completions, or conversations with their answers, of which only those are learnt.
 #[derive(Clone, Debug)]
 pub struct Examples {
     all: Arc<[Example]>,
@@ -24,7 +21,7 @@ pub struct Examples {
 }
 
 /// A prompt and its completion, or a conversation, in tokens and as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Example {
     /// The prompt, the completion and the mark that ends a text, if the tokenizer has one; or a conversation in the form of its template.
     pub tokens: Vec<u32>,
@@ -42,8 +39,10 @@ pub(crate) struct ReadExamples {
     pub(crate) examples: Vec<Example>,
     /// How many were too long, and lost their end.
     pub(crate) cut: usize,
-    /// How many were left out, since nothing of their completion would have remained.
+    /// How many were left out, since nothing that is learnt would have remained.
     pub(crate) left_out: usize,
+    /// Answers of conversations that are not learnt.
+    pub(crate) unlearnt: usize,
 }
 
 /// Reads a table of prompts and completions, each of which keeps at most `length` tokens.
@@ -58,70 +57,35 @@ pub(crate) fn read_examples(
 ) -> Result<ReadExamples, TextError> {
     let examples = read_table(path, columns)?.into_iter().map(|row| {
         let [prompt, completion] = row.fields;
-        let mut tokens = tokenizer.encode(&format!("{prompt}{completion}"))?;
-        tokens.extend(tokenizer.end_of_text());
-        let learnt = tokenizer.encode(&prompt)?.len()..tokens.len();
-        Ok(Example { tokens, learnt: vec![learnt], prompt, completion })
+        example(prompt, completion, tokenizer).map_err(|error| in_line(path, row.line, error))
     });
     ReadExamples::collect(examples, path, length)
 }
 
-/// Reads a table of conversations, each of which keeps at most `length` tokens of the form that `template` gives it.
-///
-/// # Errors
-/// When the table can't be read, the template refuses a conversation, a text can't be tokenised, or no example remains.
-pub(crate) fn read_chats(
-    path: &Path,
-    column: &str,
-    template: &ChatTemplate,
-    tokenizer: &Tokenizer,
-    length: usize,
-) -> Result<ReadExamples, TextError> {
-    let conversations = read_conversations(path, column)?;
-    let examples = conversations.iter().map(|messages| chat(messages, template, tokenizer));
-    ReadExamples::collect(examples, path, length)
+fn example(prompt: String, completion: String, tokenizer: &Tokenizer) -> Result<Example, CorpusError> {
+    let mut tokens = tokenizer.encode(&format!("{prompt}{completion}"))?;
+    tokens.extend(tokenizer.end_of_text());
+    let learnt = tokenizer.encode(&prompt)?.len()..tokens.len();
+    Ok(Example { tokens, learnt: vec![learnt], prompt, completion })
 }
 
-/// A conversation up to its last answer. An answer reaches from where the template asks for it to where the template ends it. One that
-/// reads otherwise once there are later messages, as when a template drops what a model thought, is left to conversations that end with it.
-fn chat(
-    messages: &[ChatMessage],
-    template: &ChatTemplate,
-    tokenizer: &Tokenizer,
-) -> Result<Example, TextError> {
-    let answers = messages.iter().enumerate().filter(|(_, message)| message.role == ANSWERS);
-    let answers: Vec<usize> = answers.map(|(index, _)| index).collect();
-    let Some(&last) = answers.last() else {
-        return Ok(Example {
-            tokens: Vec::new(),
-            learnt: Vec::new(),
-            prompt: String::new(),
-            completion: String::new(),
-        });
-    };
-    let tokens = tokenizer.encode(&template.render(&messages[..=last], false)?)?;
-    let mut learnt = Vec::with_capacity(answers.len());
-    for &answer in &answers {
-        let before = tokenizer.encode(&template.render(&messages[..answer], true)?)?;
-        let behind = tokenizer.encode(&template.render(&messages[..=answer], false)?)?;
-        if tokens.starts_with(&before) && tokens.starts_with(&behind) {
-            learnt.push(before.len()..behind.len());
-        }
-    }
-    let prompt = template.render(&messages[..last], true)?;
-    Ok(Example { tokens, learnt, prompt, completion: messages[last].content.clone() })
+/// What is wrong with a line of a table.
+pub(crate) fn in_line(path: &Path, line: u64, error: CorpusError) -> TextError {
+    CorpusError::Document { path: path.to_owned(), line: Some(line), source: Box::new(error) }.into()
 }
 
 impl ReadExamples {
     /// Cuts examples at `length` tokens, and leaves out those of which nothing is left to learn.
-    fn collect(
+    pub(crate) fn collect(
         examples: impl Iterator<Item = Result<Example, TextError>>,
         path: &Path,
         length: usize,
     ) -> Result<Self, TextError> {
-        let mut read = Self { examples: Vec::new(), cut: 0, left_out: 0 };
+        let mut read = Self { examples: Vec::new(), cut: 0, left_out: 0, unlearnt: 0 };
+        let mut too_long = false;
         for example in examples {
             let mut example = example?;
+            too_long |= example.tokens.len() > length;
             let kept = example.tokens.len().min(length);
             // Before the first token nothing is read that could tell it.
             let learnt = example.learnt.iter().map(|learnt| learnt.start.max(1)..learnt.end.min(kept));
@@ -134,10 +98,12 @@ impl ReadExamples {
             example.tokens.truncate(length);
             read.examples.push(example);
         }
-        if read.examples.is_empty() {
-            return Err(TextError::NoExamples { path: path.to_path_buf(), length });
+        let path = path.to_path_buf();
+        match read.examples.is_empty() {
+            false => Ok(read),
+            true if too_long => Err(TextError::LongExamples { path, length }),
+            true => Err(TextError::NoExamples { path }),
         }
-        Ok(read)
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod classify;
 mod common;
 pub mod contrast;
+mod conversations;
 mod data;
 mod described;
 mod embed;

@@ -185,7 +185,7 @@ impl Base {
     /// # Errors
     /// When its checkpoint doesn't say so.
     pub(crate) fn chat_template(&self) -> Result<&ChatTemplate, TextError> {
-        let instead = "give the data the columns prompt and completion";
+        let instead = "give the data the columns prompt and completion, or name a --column of texts";
         chat_template(self.chat.as_ref(), &self.path, instead)
     }
 }

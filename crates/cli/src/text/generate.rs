@@ -100,10 +100,11 @@ fn converse(
             continue;
         }
         messages.push(ChatMessage::new("user", line.trim()));
-        let answer = generated(trained, &asked(trained, &messages)?, options, true)?.texts.remove(0);
+        let answers = generated(trained, &asked(trained, &messages)?, options, true)?.texts;
         print("\n")?;
-        messages.push(ChatMessage::new("assistant", answer.text.trim()));
-        note_full_context(&[answer], common);
+        let answer = answers.first().map_or("", |answer| answer.text.trim());
+        messages.push(ChatMessage::new("assistant", answer));
+        note_full_context(&answers, common);
     }
 }
 

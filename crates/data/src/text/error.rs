@@ -265,6 +265,12 @@ pub enum TextError {
         /// The column asked for.
         column: String,
     },
+    /// A file that can't hold conversations.
+    #[error("{} is no .jsonl file, in which conversations have to be", path.display())]
+    NotJsonLines {
+        /// The file.
+        path: PathBuf,
+    },
     /// A value of the column that is no conversation.
     #[error("column {column:?} in line {line} of {} is not a list of messages, each with a role and a content", path.display())]
     NotMessages {

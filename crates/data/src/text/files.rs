@@ -24,21 +24,9 @@ const MODEL: &str = "tokenizer.model";
 /// What says how a tokeniser is used: of which kind it is, its special tokens, and a chat template.
 pub(super) const CONFIG_FILE: &str = "tokenizer_config.json";
 
-/// Kinds of Hugging Face's that have GPT-2's files and cut a text as it does; they are called `GPT2Tokenizer` and so on.
-const LIKE_GPT2: [&str; 12] = [
-    "Bart",
-    "Blenderbot",
-    "CodeGen",
-    "Deberta",
-    "GPT2",
-    "GPTNeoX",
-    "LED",
-    "Longformer",
-    "MarkupLM",
-    "Mvp",
-    "Roberta",
-    "Whisper",
-];
+/// Kinds of Hugging Face's that have GPT-2's files and read a text as it does; they are called `GPT2Tokenizer` and so on.
+const LIKE_GPT2: [&str; 10] =
+    ["Bart", "CodeGen", "Deberta", "GPT2", "LED", "Longformer", "MarkupLM", "Mvp", "Roberta", "Whisper"];
 
 /// Tokens of byte-level vocabularies that are special though a `vocab.json` doesn't say so: GPT-2's and RoBERTa's.
 const SPECIAL: [&str; 6] = [END_OF_TEXT, "<s>", "</s>", "<pad>", "<unk>", "<mask>"];
@@ -152,7 +140,17 @@ fn open_pair(vocabulary: &Path, merges: &Path) -> Result<Tokenizer, TextError> {
     let config_file = vocabulary.with_file_name(CONFIG_FILE);
     let config = read_object(&config_file)?;
     let pattern = pattern_of(&config).map_err(invalid(&config_file))?;
-    vocab.and_then(|vocab| from_vocabulary(vocab, &merges, &pattern, &config)).map_err(invalid(vocabulary))
+    let added = added_tokens(&config);
+    let tokenizer = vocab
+        .and_then(|vocab| from_vocabulary(vocab, &merges, &pattern, &added))
+        .map_err(invalid(vocabulary))?;
+    // Those that the vocabulary lacks come behind it. Where they should leave a gap, or special and other ones take turns, they can't.
+    match added.iter().flatten().find(|(id, token)| tokenizer.id(token).map(u64::from) != Some(*id)) {
+        Some(&(id, token)) => {
+            Err(invalid(&config_file)(TextError::AddedToken { token: token.to_owned(), id }))
+        }
+        None => Ok(tokenizer),
+    }
 }
 
 /// How the kind of tokeniser that a configuration names cuts a text.
@@ -160,6 +158,9 @@ fn pattern_of(config: &Map<String, Value>) -> Result<BytePattern, TextError> {
     let Some(class) = config.get("tokenizer_class").and_then(Value::as_str) else {
         return Ok(BytePattern::Gpt2);
     };
+    if config.get("add_prefix_space") == Some(&Value::Bool(true)) {
+        return Err(TextError::UnknownClass { class: format!("{class} with add_prefix_space") });
+    }
     let kind = class.strip_suffix("Fast").unwrap_or(class).strip_suffix("Tokenizer");
     match kind {
         Some("Qwen2") => Ok(BytePattern::Qwen),
@@ -185,13 +186,12 @@ fn from_vocabulary(
     vocab: Map<String, Value>,
     merges: &[(String, String)],
     pattern: &BytePattern,
-    config: &Map<String, Value>,
+    [special, other]: &[Vec<(u64, &str)>; 2],
 ) -> Result<Tokenizer, TextError> {
     // CLIP and the first GPT mark the ends of words, and are something else in files of the same names.
     if let Some((token, id)) = vocab.iter().find(|(token, _)| token.len() > 4 && token.ends_with("</w>")) {
         return Err(TextError::NotByteLevel { token: token.clone(), id: id.as_u64().unwrap_or(0) as u32 });
     }
-    let [special, other] = added_tokens(config);
     let known = SPECIAL
         .into_iter()
         .filter(|token| vocab.contains_key(*token) && !special.iter().any(|(_, special)| special == token));
@@ -201,13 +201,7 @@ fn from_vocabulary(
     if let Some(token) = missing {
         return Err(TextError::NotMergeable { token });
     }
-    let tokenizer =
-        describe(vocab, merges, &names, &others, pattern).and_then(Tokenizer::from_description)?;
-    // Those that the vocabulary lacks come behind it. Where they should leave a gap, or special and other ones take turns, nothing says so.
-    match special.iter().chain(&other).find(|(id, token)| tokenizer.id(token).map(u64::from) != Some(*id)) {
-        Some(&(id, token)) => Err(TextError::AddedToken { token: token.to_owned(), id }),
-        None => Ok(tokenizer),
-    }
+    describe(vocab, merges, &names, &others, pattern).and_then(Tokenizer::from_description)
 }
 
 /// Lines of two tokens, after one that begins with `#version`.

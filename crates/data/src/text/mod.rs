@@ -42,7 +42,7 @@ pub use gguf::GgufVocabulary;
 pub use pattern::BytePattern;
 pub use scheme::Scheme;
 pub use stream::TextStream;
-pub use table::{TableRow, read_conversations, read_table, table_columns};
+pub use table::{Conversation, TableRow, read_conversations, read_table, table_columns};
 pub use tokenize::tokenize;
 pub use tokenizer::Tokenizer;
 pub use tokens::{TokenRange, TokenWriter, Tokens};

@@ -20,6 +20,15 @@ pub struct TableRow<const N: usize> {
     pub line: u64,
 }
 
+/// A conversation in a line of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// What is said, in this order.
+    pub messages: Vec<ChatMessage>,
+    /// Where it stands, counted from 1.
+    pub line: u64,
+}
+
 /// All rows of a table: a `.jsonl` file with an object per line, or a `.csv` or `.tsv` file whose first line names the
 /// columns.
 ///
@@ -60,16 +69,16 @@ pub fn read_table<const N: usize>(path: &Path, columns: [&str; N]) -> Result<Vec
 /// The conversations in a column of a `.jsonl` file: each a list of messages with `role` and `content`, as chat models are trained on.
 ///
 /// # Errors
-/// [`TextError::NotATable`] for other files, [`TextError::NoColumn`] for a line without the column, [`TextError::NotMessages`] for one with
-/// something else in it, [`TextError::EmptyCorpus`] without a line, and when the file can't be read, isn't UTF-8 or is malformed.
-pub fn read_conversations(path: &Path, column: &str) -> Result<Vec<Vec<ChatMessage>>, TextError> {
+/// [`TextError::NotJsonLines`] for other files, [`TextError::NoColumn`] for a line without the column, [`TextError::NotMessages`] for one
+/// with something else in it, [`TextError::EmptyCorpus`] without a line, and when the file can't be read, isn't UTF-8 or is malformed.
+pub fn read_conversations(path: &Path, column: &str) -> Result<Vec<Conversation>, TextError> {
     if delimiter(path) != Some(None) {
-        return Err(TextError::NotATable { path: path.to_owned(), column: column.to_owned() });
+        return Err(TextError::NotJsonLines { path: path.to_owned() });
     }
     let mut lines = JsonLines::open(path)?;
     let mut conversations = Vec::new();
     while let Some(mut object) = lines.next()? {
-        conversations.push(object.take_messages(column)?);
+        conversations.push(Conversation { messages: object.take_messages(column)?, line: object.line });
     }
     if conversations.is_empty() {
         Err(TextError::EmptyCorpus { path: path.to_owned() })

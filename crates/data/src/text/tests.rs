@@ -220,7 +220,13 @@ fn published_files_give_the_same_tokenizer() {
     let odd = "I'M 12345\n\n  e\u{301}\u{a0}x";
     assert_eq!(other.encode(odd).unwrap(), qwen.encode(odd).unwrap());
     assert_ne!(other.encode(odd).unwrap(), from_parts.encode(odd).unwrap());
-    assert!(matches!(config(340).unwrap_err(), TextError::Invalid { .. }));
+    match config(340).unwrap_err() {
+        TextError::Invalid { path, source } => {
+            assert!(path.ends_with("tokenizer_config.json"));
+            assert!(matches!(*source, TextError::AddedToken { id: 340, .. }));
+        }
+        error => panic!("{error}"),
+    }
     fs::remove_file(at("tokenizer_config.json")).unwrap();
     fs::write(at("tokenizer.json"), from_parts.to_json()).unwrap();
     check(&at("tokenizer.json"));

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::{FinetuneOptions, SHOWN};
 use crate::common::{hold_back, option};
+use crate::conversations::read_chats;
 use crate::data::{Pieces, Windows};
 use crate::error::TextError;
-use crate::examples::{Example, Examples, ReadExamples, read_chats, read_examples};
+use crate::examples::{Example, Examples, ReadExamples, read_examples};
 use crate::saved::Base;
 use crate::train::{characters, tokens_of};
 
@@ -34,6 +35,8 @@ pub(super) struct Lessons {
     pub(super) validation: Option<Pieces>,
     /// Examples whose prompts show what the model has learnt; none of a text.
     pub(super) shown: Vec<Example>,
+    /// What ends an answer, where conversations are learnt.
+    pub(super) ends: Vec<u32>,
     pub(super) characters_per_token: f64,
     /// Tokens, or examples, to learn and held back.
     counts: [usize; 2],
@@ -91,6 +94,7 @@ impl Lessons {
             train: Pieces::Text(train),
             validation: validation.map(Pieces::Text),
             shown: Vec::new(),
+            ends: Vec::new(),
             characters_per_token,
             counts,
             remark: String::new(),
@@ -105,11 +109,14 @@ impl Lessons {
         context: usize,
     ) -> Result<Self, TextError> {
         let (tokenizer, length) = (&base.tokenizer, context + 1);
-        let read = match columns {
-            Columns::Completions(columns) => read_examples(path, columns, tokenizer, length),
-            Columns::Answers(column) => read_chats(path, column, base.chat_template()?, tokenizer, length),
+        let (read, ends) = match columns {
+            Columns::Completions(columns) => (read_examples(path, columns, tokenizer, length)?, Vec::new()),
+            Columns::Answers(column) => {
+                let template = base.chat_template()?;
+                (read_chats(path, column, template, tokenizer, length)?, template.ends(tokenizer))
+            }
         };
-        let ReadExamples { examples, cut, left_out } = read?;
+        let ReadExamples { examples, cut, left_out, unlearnt } = read;
         let tokens: usize = examples.iter().map(|example| example.tokens.len()).sum();
         let characters: usize = examples
             .iter()
@@ -126,12 +133,17 @@ impl Lessons {
         if left_out > 0 {
             remarks.push(format!("{} were left out, with nothing to learn within that", thousands(left_out)));
         }
+        if unlearnt > 0 {
+            let why = "which the chat template writes otherwise once there is more";
+            remarks.push(format!("{} answers are not learnt, {why}", thousands(unlearnt)));
+        }
         let batch_size = options.batch_size.unwrap_or(1);
         let counts = [examples.len(), validation.len()];
         Ok(Self {
             train: Pieces::Examples(Examples::new(examples, batch_size)),
             validation: (counts[1] > 0).then(|| Pieces::Examples(Examples::new(validation, batch_size))),
             shown,
+            ends,
             characters_per_token: characters as f64 / tokens.max(1) as f64,
             counts,
             remark: remarks.iter().map(|remark| format!("; {remark}")).collect(),
@@ -178,5 +190,6 @@ fn columns<'a>(options: &'a FinetuneOptions, path: &Path) -> Result<Option<Colum
     if wanted.into_iter().all(has) {
         return Ok(Some(Columns::Completions(wanted)));
     }
-    Ok(has(MESSAGES).then_some(Columns::Answers(MESSAGES)))
+    let is_jsonl = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl"));
+    Ok((is_jsonl && has(MESSAGES)).then_some(Columns::Answers(MESSAGES)))
 }

@@ -236,12 +236,10 @@ fn prepare(
         flow_every: options.flow_every,
     };
     let learner = Learner::new("model", model, &adam.learner_config(steps)?, steps)?;
-    let mut sample = sampling(options);
-    let mut prompt = default_prompt(&base.tokenizer);
-    if let Some(example) = lessons.shown.first() {
-        sample = greedy(&sample);
-        prompt.clone_from(&example.prompt);
-    }
+    let (sample, prompt) = match lessons.shown.first() {
+        Some(example) => (greedy(options, lessons), example.prompt.clone()),
+        None => (sampling(options), default_prompt(&base.tokenizer)),
+    };
     let task = TextTask {
         learner,
         loss: CrossEntropyConfig::default().init()?,
@@ -273,8 +271,9 @@ fn sampling(options: &FinetuneOptions) -> Generation {
     sample_options(options.sample, options.seed)
 }
 
-fn greedy(sample: &Generation) -> Generation {
-    let mut sample = sample.clone();
+/// How a completion is made, or an answer up to the mark that ends it.
+fn greedy(options: &FinetuneOptions, lessons: &Lessons) -> Generation {
+    let mut sample = Generation { ends: lessons.ends.clone(), ..sampling(options) };
     sample.sampling.temperature = 0.0;
     sample
 }
@@ -295,7 +294,7 @@ fn completions(
         let texts = texts.into_iter().enumerate();
         return Ok(texts.map(|(index, text)| (format!("text {}", index + 1), text)).collect());
     }
-    let generation = Generation { max_tokens: 128, ..greedy(&sampling(options)) };
+    let generation = Generation { max_tokens: 128, ..greedy(options, lessons) };
     let shown = lessons.shown.iter().map(|example| {
         let (model, tokenizer) = (&trained.model, &trained.tokenizer);
         let texts =
