@@ -99,6 +99,7 @@ fn what_is_wrong_is_said_in_one_line() {
     bench.fail(&with("--data pairs.tsv --longest 1"), 1, &["--longest"]);
     bench.fail(&with("--data pairs.tsv --model gru --n-heads 2"), 2, &["--n-heads"]);
     bench.fail(&with("--data pairs.tsv --n-heads 3"), 2, &["n_heads"]);
+    bench.fail(&with("--data pairs.tsv --drop-stress"), 2, &["--drop-stress"]);
     bench.fail(&with("--data pairs.tsv --source-tokenizer runes"), 2, &["--source-tokenizer runes"]);
     bench.fail("text translate train", 2, &["--data"]);
     bench.fail("text translate eval --run absent", 1, &["absent"]);

@@ -47,6 +47,11 @@ pub struct TranslateOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_tokenizer: Option<String>,
 
+    /// Dictionaries: leave out how vowels are stressed, as most published results do [default: false]
+    #[cfg_attr(feature = "clap", arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", help_heading = "Data"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_stress: Option<bool>,
+
     /// Leave out pairs one side of which has more tokens [default: 128]
     #[cfg_attr(feature = "clap", arg(long, value_name = "TOKENS", help_heading = "Data"))]
     #[serde(skip_serializing_if = "Option::is_none")]

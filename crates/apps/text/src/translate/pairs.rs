@@ -89,6 +89,18 @@ impl Parallel {
     }
 }
 
+/// Sounds of a dictionary without the digit that says how a vowel is stressed: `AH0 B AW1 T` becomes `AH B AW T`.
+pub(super) fn without_stress(pairs: Vec<Pair>) -> Vec<Pair> {
+    let sounds = |target: &str| {
+        let sounds =
+            target.split_whitespace().map(|sound| sound.trim_end_matches(|c: char| c.is_ascii_digit()));
+        sounds.collect::<Vec<_>>().join(" ")
+    };
+    let all =
+        pairs.iter().flat_map(|pair| pair.targets.iter().map(|target| (pair.source.clone(), sounds(target))));
+    gather(all.collect())
+}
+
 /// Pairs of which these parts are held back, by source: a random choice that depends on `seed` alone. What remains comes first.
 ///
 /// # Panics
@@ -193,6 +205,11 @@ mod tests {
         let expected =
             [pair("'bout", &["B AW1 T"]), pair("read", &["R EH1 D", "R IY1 D"]), pair("(paren", &["P AH0"])];
         assert_eq!(table("a.dict", text).unwrap(), expected);
+        let stressed = [pair("record", &["R AH0 K AO1 R D", "R AH1 K AO0 R D"]), pair("b", &["B IY1"])];
+        assert_eq!(
+            without_stress(stressed.to_vec()),
+            [pair("record", &["R AH K AO R D"]), pair("b", &["B IY"])]
+        );
 
         let folder = tempfile::tempdir().expect("a temporary folder");
         let [source, target] = ["en", "de"].map(|name| folder.path().join(name));

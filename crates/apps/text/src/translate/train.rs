@@ -16,7 +16,7 @@ use libellus_train::{
 use super::data::TokenPairs;
 use super::model::TranslatorConfig;
 use super::options::{ModelKind, ScheduleKind, TranslateOptions};
-use super::pairs::{Pair, Parallel, hold_back};
+use super::pairs::{Pair, Parallel, hold_back, without_stress};
 use super::report::write_report;
 use super::saved::{Description, TASK, TrainedTranslator};
 use super::task::TranslateTask;
@@ -114,11 +114,14 @@ fn parallel(options: &TranslateOptions) -> Result<Parallel, TextError> {
 fn resolve(options: &TranslateOptions, is_dictionary: bool) -> Result<TranslateOptions, TextError> {
     let model = options.model.unwrap_or(ModelKind::Transformer);
     let recurrent = model == ModelKind::Gru;
-    refuse_idle(&[(
-        "n-heads",
-        recurrent && options.n_heads.is_some(),
-        "a recurrent model has one attention",
-    )])?;
+    refuse_idle(&[
+        ("n-heads", recurrent && options.n_heads.is_some(), "a recurrent model has one attention"),
+        (
+            "drop-stress",
+            !is_dictionary && options.drop_stress.is_some(),
+            "only a .dict file has marks of stress",
+        ),
+    ])?;
     let validation = share("validation", options.validation.unwrap_or(0.02))?;
     let test = share("test", options.test.unwrap_or(0.1))?;
     if validation + test >= 1.0 {
@@ -173,7 +176,10 @@ fn resolve(options: &TranslateOptions, is_dictionary: bool) -> Result<TranslateO
 }
 
 fn lessons(options: &TranslateOptions, parallel: &Parallel) -> Result<Lessons, TextError> {
-    let pairs = parallel.read()?;
+    let mut pairs = parallel.read()?;
+    if options.drop_stress == Some(true) {
+        pairs = without_stress(pairs);
+    }
     let vocabulary = Vocabulary::train(
         &pairs,
         options.tokenizer.as_deref().unwrap_or_default(),
