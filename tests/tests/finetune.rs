@@ -123,7 +123,7 @@ fn answers_of_conversations_are_learnt() {
     bench.write("odd.jsonl", format!("{}{{\"messages\": \"hello\"}}\n", chat(1)).as_bytes());
     bench.fail(&tune.replace("chats", "odd"), 1, &["odd.jsonl", "line 2", "messages"]);
     bench.write("silent.jsonl", format!("{{\"messages\": [{}]}}\n", turn("user", "1")).as_bytes());
-    bench.fail(&tune.replace("chats", "silent"), 1, &["silent.jsonl", "answer"]);
+    bench.fail(&tune.replace("chats", "silent"), 1, &["silent.jsonl", "assistant"]);
 }
 
 #[test]
