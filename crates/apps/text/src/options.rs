@@ -75,7 +75,7 @@ pub struct TrainOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tie_embeddings: Option<bool>,
 
-    /// Optimiser steps [default: 1000]
+    /// Optimiser steps [default: 1250]
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", help_heading = "Training"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
@@ -130,12 +130,12 @@ pub struct TrainOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow_every: Option<u64>,
 
-    /// Peak learning rate of AdamW [default: 0.002]
+    /// Peak learning rate of AdamW [default: 0.004, for models wider than 128 as much less]
     #[cfg_attr(feature = "clap", arg(long, value_name = "RATE", help_heading = "Optimisation"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
 
-    /// Where the learning rate ends, along half a cosine, as a factor of its peak [default: 0.1]
+    /// Where the learning rate ends, along half a cosine, as a factor of its peak [default: 0]
     #[cfg_attr(feature = "clap", arg(long, value_name = "FACTOR", help_heading = "Optimisation"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub final_factor: Option<f64>,

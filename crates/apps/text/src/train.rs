@@ -59,7 +59,8 @@ pub fn resolve(options: &TrainOptions) -> Result<TrainOptions, TextError> {
         ("n-heads", options.n_heads),
         ("d-model", options.d_model),
     ])?;
-    let steps = options.steps.unwrap_or(1000);
+    let steps = options.steps.unwrap_or(1250);
+    let d_model = options.d_model.unwrap_or(if recurrent { 256 } else { 128 });
     Ok(TrainOptions {
         tokenizer: Some(options.tokenizer.clone().unwrap_or_else(|| Scheme::Char.to_string())),
         validation: Some(validation),
@@ -67,7 +68,7 @@ pub fn resolve(options: &TrainOptions) -> Result<TrainOptions, TextError> {
         context: Some(options.context.unwrap_or(128)),
         n_layers: Some(options.n_layers.unwrap_or(if recurrent { 2 } else { 4 })),
         n_heads: options.n_heads.or((!recurrent).then_some(4)),
-        d_model: Some(options.d_model.unwrap_or(if recurrent { 256 } else { 128 })),
+        d_model: Some(d_model),
         dropout: Some(options.dropout.unwrap_or(0.0)),
         tie_embeddings: options.tie_embeddings.or((model != ModelName::Gpt).then_some(true)),
         steps: Some(steps),
@@ -78,8 +79,9 @@ pub fn resolve(options: &TrainOptions) -> Result<TrainOptions, TextError> {
         sample: Some(options.sample.unwrap_or(160)),
         log_every: Some(options.log_every.unwrap_or(10)),
         keep: Some(keep),
-        lr: Some(options.lr.unwrap_or(2e-3)),
-        final_factor: Some(options.final_factor.unwrap_or(0.1)),
+        // The wider a model, the smaller the changes that it takes (Yang et al. 2022, arXiv:2203.03466).
+        lr: Some(options.lr.unwrap_or(0.512 / d_model.max(128) as f64)),
+        final_factor: Some(options.final_factor.unwrap_or(0.0)),
         warmup: Some(options.warmup.unwrap_or(steps / 20)),
         weight_decay: Some(options.weight_decay.unwrap_or(0.1)),
         betas: Some(options.betas.clone().unwrap_or_else(|| vec![0.9, 0.99])),
