@@ -158,11 +158,10 @@ fn standard_input_and_features() {
     let bench = Bench::new();
     let images = bench.left_and_right("images", 20);
     bench.succeed("classify train --quiet --data images --model mlp --steps 5 --out a");
-    let mut command = bench.command("classify predict --run a - --json");
-    command.stdin(std::fs::File::open(images.join("left/0.png")).unwrap());
-    let output = command.output().unwrap();
-    assert!(output.status.success());
-    assert_eq!(json(&String::from_utf8(output.stdout).unwrap())[0]["image"], "-");
+    let image = std::fs::read(images.join("left/0.png")).unwrap();
+    let ran = bench.run_with("classify predict --run a - --json", &image);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(json(&ran.stdout)[0]["image"], "-");
 
     bench.succeed("classify predict --run a images --features features.safetensors --batch-size 7");
     let bytes = std::fs::read(bench.path().join("features.safetensors")).unwrap();

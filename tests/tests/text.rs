@@ -141,7 +141,11 @@ fn a_chat_model_answers() {
     let both = bench.succeed(&format!("{drawn} --prompt-file ask.txt -n 2"));
     assert!(both.starts_with("--- 1 ---\n") && !both.contains('<'), "{both:?}");
     // Without a prompt there is a conversation: each line is answered, knowing those before it.
-    let talk = |lines: &str| bench.succeed_with(generate, lines);
+    let talk = |lines: &str| {
+        let ran = bench.run_with(generate, lines.as_bytes());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.stdout
+    };
     let [once, twice] = [talk("two\n"), talk("two\n\none\n")];
     assert_eq!(once, answer);
     assert!(twice.starts_with(&answer) && twice.lines().count() == 2, "{twice:?}");
@@ -152,12 +156,12 @@ fn a_chat_model_answers() {
 
     bench.fail(&format!("{generate} --json"), 2, &["--chat", "--prompt"]);
     let nothing = generate.replace("--max-tokens 12 --slide", "--max-tokens 0 --beams 2");
-    assert_eq!(bench.succeed_with(&nothing, "two\n"), "\n");
+    let silent = bench.run_with(&nothing, b"two\n");
+    assert_eq!((silent.code, &silent.stdout[..]), (Some(0), "\n"), "{silent:?}");
     chat(
         "{% if messages | length == 3 %}{{ raise_exception(messages[0].content) }}{% endif %}<{{ messages[0].content }}>",
     );
-    let input = std::fs::File::open(bench.write("two-lines", b"two\none\n")).unwrap();
-    let ran = libellus_tests::Ran::from(bench.command(generate).stdin(input).output().unwrap());
+    let ran = bench.run_with(generate, b"two\none\n");
     assert!(
         ran.code == Some(1) && ran.stdout == answer && ran.stderr.contains("conversation: two"),
         "{ran:?}"

@@ -9,7 +9,6 @@ import datetime
 import gc
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import texts
+from program import Failure, listed, run
 from references import away_from_kinks, nothing_dropped, reference
 
 TOLERANCE = 1e-4
@@ -41,21 +41,6 @@ TRAINED = {
 
 # transformers' GPT-2 always has biases.
 NO_REFERENCE = {("nanogpt-char", "huggingface"), ("nanogpt-char-cpu", "huggingface")}
-
-
-class Failure(Exception):
-    pass
-
-
-def run(*command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Failure(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}")
-    return done.stdout
-
-
-def listed(program, *command):
-    return json.loads(run(program, *command, "--json"))
 
 
 def error_of(ours, theirs):
@@ -348,7 +333,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             try:
                 row = texts.compare(options.program, name, pathlib.Path(folder))
-            except texts.Failure as failure:
+            except Failure as failure:
                 print(f"texts of {name}: FAILED: {failure}", flush=True)
                 failed = True
                 continue

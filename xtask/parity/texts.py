@@ -3,15 +3,15 @@
 The weights are random, so that what is likeliest is decided by small differences. The tokenizer is learnt from the project's own book.
 """
 
-import json
 import math
 import pathlib
-import subprocess
 import time
 
 import tokenizers
 import torch
 import transformers
+
+from program import Failure, listed
 
 BOOK = pathlib.Path(__file__).parents[2] / "docs/src"
 PROMPT, TOKENS, BEAMS, PAGE = 256, 200, 4, 512
@@ -30,17 +30,6 @@ def smollm2_135m(vocab_size):
 
 
 MODELS = {"gpt2": gpt2, "SmolLM2-135M": smollm2_135m}
-
-
-class Failure(Exception):
-    pass
-
-
-def text(program, *command):
-    done = subprocess.run([str(word) for word in (program, "text", *command, "--json")], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Failure(done.stderr.strip() or f"exit code {done.returncode}")
-    return json.loads(done.stdout)
 
 
 def compare(program, name, folder):
@@ -67,7 +56,7 @@ def compare(program, name, folder):
     expected = logits.log_softmax(-1).gather(1, torch.tensor(theirs)[:, None])[:, 0]
     generate = ("generate", "--weights", folder, "--prompt-file", folder / "prompt.txt", "--temperature", "0")
     start = time.monotonic()
-    ours = text(program, *generate, "--max-tokens", TOKENS)["texts"][0]
+    ours = listed(program, "text", *generate, "--max-tokens", TOKENS)["texts"][0]
     seconds = time.monotonic() - start
     pairs = list(zip(ours["tokens"], theirs))
     equal = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
@@ -75,11 +64,11 @@ def compare(program, name, folder):
     difference = (found - expected[:equal]).abs().max().item() if equal else math.inf
 
     searched = model.generate(read, max_new_tokens=50, num_beams=BEAMS, do_sample=False)[0, PROMPT:].tolist()
-    beams = text(program, *generate, "--max-tokens", 50, "--beams", BEAMS)["texts"][0]["tokens"] == searched
+    beams = listed(program, "text", *generate, "--max-tokens", 50, "--beams", BEAMS)["texts"][0]["tokens"] == searched
 
     with torch.no_grad():
         loss = model(known, labels=known).loss.item()
-    ours = text(program, "eval", "--weights", folder, "--corpus", folder / "page.txt", "--context", PAGE)
+    ours = listed(program, "text", "eval", "--weights", folder, "--corpus", folder / "page.txt", "--context", PAGE)
     perplexity = abs(ours["perplexity"] / math.exp(loss) - 1)
     passed = equal == TOKENS and difference < 1e-4 and beams and perplexity < 1e-4
     return {

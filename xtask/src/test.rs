@@ -41,6 +41,7 @@ const ON_DEVICES: [&str; 6] = [
 pub(crate) fn run(options: &Options) -> Result<()> {
     match options.backend {
         None => run_with(&[], options),
+        // With the tests in documentation, which only cargo can run.
         Some(Backend::Flex) if options.packages.is_empty() => run_with(&WITH_BACKENDS, options),
         Some(backend) => run_on(backend, options),
     }

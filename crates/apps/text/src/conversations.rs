@@ -25,32 +25,33 @@ pub(crate) fn read_chats(
     let mut unlearnt = 0;
     let examples = conversations.iter().map(|conversation| {
         let messages = &conversation.messages;
-        let example = example(messages, template, tokenizer)
+        let answers = messages.iter().enumerate().filter(|(_, message)| message.role == ANSWERS);
+        let answers: Vec<usize> = answers.map(|(index, _)| index).collect();
+        let example = example(messages, &answers, template, tokenizer)
             .map_err(|error| in_line(path, conversation.line, error))?;
-        unlearnt += messages.iter().filter(|message| message.role == ANSWERS).count() - example.learnt.len();
+        unlearnt += answers.len() - example.learnt.len();
         Ok(example)
     });
     let read = ReadExamples::collect(examples, path, length)?;
     Ok(ReadExamples { unlearnt, ..read })
 }
 
-/// A conversation up to its last answer.
+/// A conversation up to the last of its `answers`, which are some of its `messages`.
 ///
 /// An answer reaches from where the template asks for it to where the template ends it. One is not learnt that reads otherwise once there are
 /// later messages, as when a template drops what a model thought, or without what comes before, as when a template refuses to begin
 /// with it: it will not be read like that when the model is used.
 fn example(
     messages: &[ChatMessage],
+    answers: &[usize],
     template: &ChatTemplate,
     tokenizer: &Tokenizer,
 ) -> Result<Example, CorpusError> {
-    let answers = messages.iter().enumerate().filter(|(_, message)| message.role == ANSWERS);
-    let answers: Vec<usize> = answers.map(|(index, _)| index).collect();
     let Some(&last) = answers.last() else { return Ok(Example::default()) };
     let text = template.render(&messages[..=last], false)?;
     let tokens = tokenizer.encode(&text)?;
     let mut example = Example { completion: messages[last].content.clone(), ..Example::default() };
-    for &answer in &answers {
+    for &answer in answers {
         let end = match answer == last {
             true => Some(text.len()),
             false => beginning(&text, template.render(&messages[..=answer], false)),
@@ -62,9 +63,8 @@ fn example(
             Some(in_common(&text, &asked).max(before))
         });
         if let (Some(start), Some(end)) = (start, end) {
-            example
-                .learnt
-                .push(reach(&tokens, &text[..start], tokenizer)?..reach(&tokens, &text[..end], tokenizer)?);
+            let start = reach(&tokens, &text[..start], tokenizer)?;
+            example.learnt.push(start..reach(&tokens, &text[..end], tokenizer)?);
         }
         example.prompt = asked;
     }
@@ -95,16 +95,15 @@ mod tests {
 
     const TURNS: &str = "{% for m in messages %}<{{ m.role[0] }}:{{ m.content }}>{% endfor %}{% if add_generation_prompt %}<a:{% endif %}";
 
-    fn messages(turns: &[[&str; 2]]) -> Vec<ChatMessage> {
-        turns.iter().map(|[role, content]| ChatMessage::new(*role, *content)).collect()
-    }
-
     /// What is learnt of a conversation, as texts, and its prompt.
     fn learnt(template: &str, turns: &[[&str; 2]]) -> (Vec<String>, String) {
         let letters = "abcdefghijklmnopqrstuvwxyz<>:?-".to_owned();
         let tokenizer = Tokenizer::train(Scheme::Char, [Ok(letters)]).expect("letters");
         let template = ChatTemplate::new("template", template).expect("a short one");
-        let example = example(&messages(turns), &template, &tokenizer).expect("a fine conversation");
+        let messages: Vec<ChatMessage> =
+            turns.iter().map(|[role, content]| ChatMessage::new(*role, *content)).collect();
+        let answers: Vec<usize> = (0..turns.len()).filter(|&index| turns[index][0] == ANSWERS).collect();
+        let example = example(&messages, &answers, &template, &tokenizer).expect("a fine conversation");
         let parts = example
             .learnt
             .iter()

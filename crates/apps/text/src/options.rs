@@ -130,7 +130,7 @@ pub struct TrainOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow_every: Option<u64>,
 
-    /// Peak learning rate of AdamW [default: 0.004, for models wider than 128 as much less]
+    /// Peak learning rate of AdamW [default: 0.004; wider than 128, less in proportion]
     #[cfg_attr(feature = "clap", arg(long, value_name = "RATE", help_heading = "Optimisation"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,

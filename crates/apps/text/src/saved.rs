@@ -179,19 +179,10 @@ impl Base {
         let chat = description.chat.clone().map(|template| template.from_file(&path));
         Ok(Self { model, config, tokenizer, chat, description: Some(description), path })
     }
-
-    /// How the model wants conversations to be written.
-    ///
-    /// # Errors
-    /// When its checkpoint doesn't say so.
-    pub(crate) fn chat_template(&self) -> Result<&ChatTemplate, TextError> {
-        let instead = "give the data the columns prompt and completion, or name a --column of texts";
-        chat_template(self.chat.as_ref(), &self.path, instead)
-    }
 }
 
-/// The template, or what to do without one.
-fn chat_template<'a>(
+/// The template of the checkpoint at `path`; the error says what to do `instead` where there is none.
+pub(crate) fn chat_template<'a>(
     template: Option<&'a ChatTemplate>,
     path: &Path,
     instead: &str,

@@ -80,7 +80,7 @@ pub fn resolve(options: &TrainOptions) -> Result<TrainOptions, TextError> {
         log_every: Some(options.log_every.unwrap_or(10)),
         keep: Some(keep),
         // The wider a model, the smaller the changes that it takes (Yang et al. 2022, arXiv:2203.03466).
-        lr: Some(options.lr.unwrap_or(0.512 / d_model.max(128) as f64)),
+        lr: Some(options.lr.unwrap_or(4e-3 * 128.0 / d_model.max(128) as f64)),
         final_factor: Some(options.final_factor.unwrap_or(0.0)),
         warmup: Some(options.warmup.unwrap_or(steps / 20)),
         weight_decay: Some(options.weight_decay.unwrap_or(0.1)),

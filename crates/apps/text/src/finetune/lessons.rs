@@ -13,7 +13,7 @@ use crate::conversations::read_chats;
 use crate::data::{Pieces, Windows};
 use crate::error::TextError;
 use crate::examples::{Example, Examples, ReadExamples, read_examples};
-use crate::saved::Base;
+use crate::saved::{Base, chat_template};
 use crate::train::{characters, tokens_of};
 
 /// The columns of a table of examples, where none are named.
@@ -112,7 +112,8 @@ impl Lessons {
         let (read, ends) = match columns {
             Columns::Completions(columns) => (read_examples(path, columns, tokenizer, length)?, Vec::new()),
             Columns::Answers(column) => {
-                let template = base.chat_template()?;
+                let instead = "give the data the columns prompt and completion, or name a --column of texts";
+                let template = chat_template(base.chat.as_ref(), &base.path, instead)?;
                 (read_chats(path, column, template, tokenizer, length)?, template.ends(tokenizer))
             }
         };
