@@ -80,7 +80,7 @@ fn classify(name: &'static str, batch: usize, suffix: &str, precision: Precision
 }
 
 fn gpt2(precision: Precision, device: &Device) -> Prepared<Gpt2> {
-    language_model("gpt2").init(device).expect("valid").prepare_inference_in(precision)
+    language_model("gpt2").init(device).expect("valid").prepare_generation_in(precision)
 }
 
 fn classifier(name: &str) -> ClassifierConfig {

@@ -2,6 +2,8 @@
 
 mod extension;
 #[cfg(feature = "flex")]
+mod few;
+#[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
 mod multiply;

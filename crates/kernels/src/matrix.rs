@@ -10,7 +10,7 @@ use crate::product::{STRIP, StripRow};
 use crate::vector::{LINE, Line};
 
 /// A matrix, or a part of one.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     /// From the first element on.
     numbers: &'a [f32],
@@ -57,13 +57,18 @@ impl<'a> Matrix<'a> {
     }
 
     /// Some of the rows.
-    ///
-    /// # Panics
-    /// If columns lie side by side.
     #[inline(always)]
     pub(crate) fn narrowed(self, rows: Range<usize>) -> Self {
-        assert_eq!(self.order, Order::Rows);
-        Self { numbers: &self.numbers[rows.start * self.step..], rows: rows.len(), ..self }
+        let start = match self.order {
+            Order::Rows => rows.start * self.step,
+            Order::Columns => rows.start,
+        };
+        Self { numbers: &self.numbers[start..], rows: rows.len(), ..self }
+    }
+
+    /// What lies side by side.
+    pub(crate) fn order(&self) -> Order {
+        self.order
     }
 
     /// Some rows as the left factor: blocks of 16 columns, row after row in each, zeros beyond the last column.

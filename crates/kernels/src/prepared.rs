@@ -74,6 +74,19 @@ pub trait PrepareInference: Module {
             model,
         }
     }
+
+    /// The same for models that are large and mostly read a vector at a time, as those that generate text. 32-bit floats stay where they
+    /// are, once: a few vectors are multiplied with them in any order, and hundreds wait a twentieth longer.
+    fn prepare_generation_in(self, precision: Precision) -> Prepared<Self> {
+        match precision {
+            Precision::F32 => Prepared {
+                #[cfg(feature = "flex")]
+                _weights: Vec::new(),
+                model: self,
+            },
+            Precision::Bf16 | Precision::Q8 => self.prepare_inference_in(precision),
+        }
+    }
 }
 
 impl<M: Module> PrepareInference for M {}
@@ -215,7 +228,7 @@ mod flex {
     pub(crate) struct PixelStrips {
         /// Channels of the output and of the input, and elements of the kernel.
         pub(crate) size: [usize; 3],
-        pub(crate) strips: linear::Strips,
+        pub(crate) strips: linear::Strips<'static>,
     }
 
     /// By the address of the memory.

@@ -102,7 +102,7 @@ impl Trained {
             Some(folder) => merge_lora(load_adapter(model, folder, device)?.0),
             None => model,
         };
-        let model = model.prepare_inference_in(precision);
+        let model = model.prepare_generation_in(precision);
         Ok(Self { model, tokenizer, chat, description, path, device: device.clone() })
     }
 

@@ -65,7 +65,7 @@ fn matrix<'a>(shape: &Shape, kernels: &'a [f32]) -> Matrix<'a> {
     Matrix::new(kernels, [shape.depth(), shape.channels_out], Order::Columns)
 }
 
-fn of_strips(shape: &Shape, input: &[f32], strips: &Strips, finish: Finish<'_>) -> Vec<f32> {
+fn of_strips(shape: &Shape, input: &[f32], strips: &Strips<'_>, finish: Finish<'_>) -> Vec<f32> {
     if takes_planes(shape) {
         return few_channels::forward(shape, input, strips, finish);
     }
@@ -87,7 +87,7 @@ impl Vectors for Patches<'_> {
         self.shape.batch * self.shape.pixels_out()
     }
 
-    fn pack(&self, strips: &Strips, range: Range<usize>) -> Packed {
+    fn pack(&self, strips: &Strips<'_>, range: Range<usize>) -> Packed {
         let (count, depth) = (range.len(), self.shape.depth());
         with_scratch(count * depth, |patches| {
             for (pixel, patch) in range.zip(patches.chunks_exact_mut(depth)) {

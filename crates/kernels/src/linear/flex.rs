@@ -1,22 +1,22 @@
 //! Linear layers on flex: products of vectors and a matrix that is [prepared](crate::Prepared), or else brought into the same order for this one
 //! product.
 
-use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::{Shape, TensorData};
 use rayon::prelude::*;
 
 use super::Order;
 use super::extension::{LinearGradient, LinearOps};
+use super::few::multiply_few;
 use super::multiply::multiply;
 use super::strips::{PreparedWeight, Strips};
 use crate::finish::Finish;
 use crate::matrix::Matrix;
-use crate::memory::{FlexTensor, contiguous, for_each, own, rows, values};
+use crate::memory::{FlexTensor, contiguous, for_each, rows, values};
 use crate::narrow::Instructions;
 use crate::prepared::forms;
 
-/// Vectors that make it worth while to bring a matrix that isn't prepared into the order in which it is read.
+/// Vectors that make it worth while to bring a matrix into the order of strips.
 const MANY: usize = 16;
 /// Columns that a thread adds up at a time.
 const COLUMNS: usize = 256;
@@ -65,7 +65,7 @@ impl LinearGradient for Flex {
         };
         let ([vectors, rows], [_, columns]) = (size(left), size(right));
         let left = Matrix::new(values(left), [rows, vectors], Order::Columns);
-        let strips = Strips::once(Matrix::new(values(right), [vectors, columns], Order::Rows));
+        let strips = Strips::in_place(Matrix::new(values(right), [vectors, columns], Order::Rows));
         let output = multiply(&left, &strips, Finish::default());
         FlexTensor::from_data(TensorData::new(output, [rows, columns]))
     }
@@ -117,25 +117,12 @@ fn forward(input: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, orde
 /// The product with a matrix that isn't prepared.
 fn of_vectors(input: FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>, order: Order) -> FlexTensor {
     let matrix = matrix(weight, order);
-    let [vectors, _] = size(&input);
-    if vectors >= MANY {
-        return multiplied(input, &Strips::once(matrix), bias);
+    let vectors = Matrix::new(values(&input), size(&input), Order::Rows);
+    if vectors.rows < MANY {
+        let output = multiply_few(vectors, matrix, bias);
+        return FlexTensor::from_data(TensorData::new(output, shape_of_output(&input, matrix.columns)));
     }
-    let shape = shape_of_output(&input, matrix.columns);
-    let weight = match order {
-        Order::Rows => weight.clone(),
-        Order::Columns => Flex::float_transpose(weight.clone()),
-    };
-    let input = Flex::float_reshape(input, [vectors, matrix.rows].into());
-    let mut output = contiguous(Flex::float_matmul(input, weight));
-    if let Some(bias) = bias {
-        for vector in own(&mut output).chunks_exact_mut(bias.len().max(1)) {
-            for (number, bias) in vector.iter_mut().zip(bias) {
-                *number += bias;
-            }
-        }
-    }
-    Flex::float_reshape(output, shape)
+    multiplied(input, &Strips::in_place(matrix), bias)
 }
 
 /// A weight as a matrix that has a row for each input.
@@ -154,7 +141,7 @@ fn size(tensor: &FlexTensor) -> [usize; 2] {
     [rows.count, rows.width]
 }
 
-fn multiplied(input: FlexTensor, strips: &Strips, bias: Option<&[f32]>) -> FlexTensor {
+fn multiplied(input: FlexTensor, strips: &Strips<'_>, bias: Option<&[f32]>) -> FlexTensor {
     let finish = Finish { shift: bias, ..Finish::default() };
     let output = multiply(&Matrix::new(values(&input), size(&input), Order::Rows), strips, finish);
     FlexTensor::from_data(TensorData::new(output, shape_of_output(&input, strips.d_output)))

@@ -39,7 +39,7 @@ pub(crate) trait Vectors: Sync {
     fn count(&self) -> usize;
 
     /// Some of them, as these strips want them.
-    fn pack(&self, strips: &Strips, range: Range<usize>) -> Packed;
+    fn pack(&self, strips: &Strips<'_>, range: Range<usize>) -> Packed;
 }
 
 impl Vectors for Matrix<'_> {
@@ -47,13 +47,13 @@ impl Vectors for Matrix<'_> {
         self.rows
     }
 
-    fn pack(&self, strips: &Strips, range: Range<usize>) -> Packed {
+    fn pack(&self, strips: &Strips<'_>, range: Range<usize>) -> Packed {
         Packed::new(strips, *self, range)
     }
 }
 
 /// The products, a vector of outputs for each vector. `finish` takes outputs for channels.
-pub(crate) fn multiply(input: &impl Vectors, strips: &Strips, finish: Finish<'_>) -> Vec<f32> {
+pub(crate) fn multiply(input: &impl Vectors, strips: &Strips<'_>, finish: Finish<'_>) -> Vec<f32> {
     let (vectors, d_output) = (input.count(), strips.d_output);
     let all = 0..d_output.div_ceil(STRIP);
     let are_few = vectors <= VECTORS;
@@ -74,6 +74,11 @@ pub(crate) fn multiply(input: &impl Vectors, strips: &Strips, finish: Finish<'_>
                 run(strips, range, &packs, 0, rows, finish);
             });
         } else {
+            let arranged = match strips.numbers {
+                Numbers::InPlace(matrix) => Some(Strips::once(matrix)),
+                _ => None,
+            };
+            let strips = arranged.as_ref().unwrap_or(strips);
             let count = vectors.div_ceil(vectors.div_ceil(VECTORS).next_multiple_of(EVEN));
             let multiplications = count * strips.d_input * d_output;
             let parts = output.par_chunks(count * d_output).enumerate();
@@ -88,7 +93,7 @@ pub(crate) fn multiply(input: &impl Vectors, strips: &Strips, finish: Finish<'_>
 }
 
 /// Cuts rows of `width` numbers into parts of at most `most` columns: the pieces of all rows for each part.
-fn columns(rows: Fresh<'_>, width: usize, most: usize) -> Vec<Vec<Fresh<'_>>> {
+pub(super) fn columns(rows: Fresh<'_>, width: usize, most: usize) -> Vec<Vec<Fresh<'_>>> {
     let mut parts: Vec<Vec<Fresh<'_>>> = (0..width.div_ceil(most)).map(|_| Vec::new()).collect();
     for mut row in rows.chunks(width) {
         for part in &mut parts {
@@ -104,7 +109,7 @@ fn columns(rows: Fresh<'_>, width: usize, most: usize) -> Vec<Vec<Fresh<'_>>> {
 
 /// `rows` are those of the output from `first` on, of them the columns of the range of strips.
 fn run(
-    strips: &Strips,
+    strips: &Strips<'_>,
     range: Range<usize>,
     packs: &[Packed],
     first: usize,
@@ -130,7 +135,7 @@ fn run(
 }
 
 struct Multiply<'a, 'b> {
-    strips: &'a Strips,
+    strips: &'a Strips<'a>,
     /// Of strips.
     range: Range<usize>,
     /// The vectors.
@@ -157,6 +162,14 @@ impl WithSimd for Multiply<'_, '_> {
                 sums.fill([0.0; STRIP]);
             }
             match &strips.numbers {
+                Numbers::InPlace(matrix) => {
+                    for (slice, start) in (0..strips.d_input).step_by(SLICE).enumerate() {
+                        let inputs = start..strips.d_input.min(start + SLICE);
+                        let rows = &mut scratch[..inputs.len()];
+                        matrix.narrowed(inputs).pack_strip::<S>(strip, rows);
+                        add_floats(packs, slice, rows, sums);
+                    }
+                }
                 Numbers::Floats(numbers) => {
                     for (slice, numbers) in numbers.strip(strip).chunks(SLICE).enumerate() {
                         add_floats(packs, slice, numbers, sums);

@@ -27,7 +27,7 @@ enum Lines {
 
 impl Packed {
     /// Some vectors, which are the rows of `input`, as these strips want them.
-    pub(crate) fn new(strips: &Strips, input: Matrix<'_>, vectors: Range<usize>) -> Self {
+    pub(crate) fn new(strips: &Strips<'_>, input: Matrix<'_>, vectors: Range<usize>) -> Self {
         AutoArch::new().dispatch(Pack { strips, input, vectors })
     }
 
@@ -64,7 +64,7 @@ impl Packed {
 }
 
 struct Pack<'a> {
-    strips: &'a Strips,
+    strips: &'a Strips<'a>,
     input: Matrix<'a>,
     vectors: Range<usize>,
 }
@@ -79,7 +79,7 @@ impl WithSimd for Pack<'_> {
         let places = |inputs: usize| strips.d_input.div_ceil(inputs) * vectors;
         // Loops, because closures in them would get no vector instructions.
         let numbers = match &strips.numbers {
-            Numbers::Floats(_) | Numbers::Codes(..) => {
+            Numbers::InPlace(_) | Numbers::Floats(_) | Numbers::Codes(..) => {
                 let mut lines = Scratch::new(places(LINE) * LINE);
                 input.pack_left::<S>(range.start, lines.as_chunks_mut::<LINE>().0);
                 Lines::Floats(lines)

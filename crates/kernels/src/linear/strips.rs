@@ -21,20 +21,22 @@ use crate::vector::{lanes, load, store};
 pub(crate) struct PreparedWeight {
     /// Of the weight.
     pub(crate) order: Order,
-    pub(crate) strips: Strips,
+    pub(crate) strips: Strips<'static>,
 }
 
 /// A matrix, as products want it.
 #[derive(Debug)]
-pub(crate) struct Strips {
+pub(crate) struct Strips<'a> {
     pub(crate) d_input: usize,
     pub(crate) d_output: usize,
-    pub(crate) numbers: Numbers,
+    pub(crate) numbers: Numbers<'a>,
 }
 
 /// A row has the numbers of a strip's 32 outputs for an input, or for as many inputs as a word has.
 #[derive(Debug)]
-pub(crate) enum Numbers {
+pub(crate) enum Numbers<'a> {
+    /// The matrix itself, a slice of which is brought into this order where it is about to be multiplied.
+    InPlace(Matrix<'a>),
     Floats(Rows<StripRow>),
     /// In bfloat16.
     Pairs(Bf16Dot, Rows<WordRow>),
@@ -76,8 +78,13 @@ impl<R: Pod + Send> Rows<R> {
     }
 }
 
-impl Strips {
-    /// Of a matrix that has a row for each input.
+impl<'a> Strips<'a> {
+    /// Of a matrix that has a row for each input, for one product.
+    pub(crate) fn in_place(matrix: Matrix<'a>) -> Self {
+        Self { d_input: matrix.rows, d_output: matrix.columns, numbers: Numbers::InPlace(matrix) }
+    }
+
+    /// The same in an order that stays.
     pub(crate) fn new(matrix: Matrix<'_>, precision: Precision, instructions: Instructions) -> Self {
         let (d_input, d_output) = (matrix.rows, matrix.columns);
         let strips = d_output.div_ceil(STRIP);
@@ -153,7 +160,7 @@ impl Strips {
         }
     }
 
-    /// In floats, for one product.
+    /// The same in floats, for one product that reads them more than once.
     pub(crate) fn once(matrix: Matrix<'_>) -> Self {
         let (d_input, d_output) = (matrix.rows, matrix.columns);
         let memory = Scratch::new(d_output.div_ceil(STRIP) * d_input * STRIP);
@@ -161,7 +168,7 @@ impl Strips {
     }
 }
 
-fn floats(memory: Scratch, matrix: Matrix<'_>) -> Numbers {
+fn floats<'a>(memory: Scratch, matrix: Matrix<'_>) -> Numbers<'a> {
     Numbers::Floats(Rows::within(memory, matrix.rows, |strip, rows: &mut [StripRow]| {
         AutoArch::new().dispatch(PackStrip { matrix, strip, rows });
     }))

@@ -44,6 +44,19 @@ fn multiplied(input: &Tensor<2>, _precision: Precision) -> Tensor<2> {
     input.clone()
 }
 
+/// Products with weights that lie there as they are, by rows and by columns.
+fn agrees_in_place(vectors: usize, d_input: usize, d_output: usize) {
+    let input = scattered::<2>([vectors, d_input], &device());
+    for bias in [None, Some(scattered([d_output], &device()))] {
+        let weight = scattered([d_input, d_output], &device());
+        let output = linear(input.clone(), weight.clone(), bias.clone());
+        assert_close(&read(output), &read(module::linear(input.clone(), weight, bias)), TOLERANCE);
+    }
+    let table = scattered::<2>([d_output, d_input], &device());
+    let expected = input.clone().matmul(table.clone().transpose());
+    assert_close(&read(linear_transposed(input, table)), &read(expected), TOLERANCE);
+}
+
 /// Prepared products are those of what the weights, and where the processor multiplies narrow numbers the inputs, have become.
 fn agrees(vectors: usize, d_input: usize, d_output: usize, precision: Precision) {
     let input = scattered([vectors, d_input], &device());
@@ -78,9 +91,18 @@ fn sizes_at_the_edges() {
         [31, 770, 35],
         [3, 1537, 33],
     ] {
+        agrees_in_place(vectors, d_input, d_output);
         for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
             agrees(vectors, d_input, d_output, precision);
         }
+    }
+}
+
+/// Few vectors and a large matrix, whose parts are summed on their own; and more vectors, for which slices of it are arranged.
+#[test]
+fn large_matrices_in_place() {
+    for [vectors, d_input, d_output] in [[1, 1030, 131], [3, 131, 1030], [15, 517, 515], [16, 517, 515]] {
+        agrees_in_place(vectors, d_input, d_output);
     }
 }
 
@@ -161,6 +183,12 @@ fn any_number_of_threads_gives_the_same_bits() {
         let product = |vectors| linear(scattered([vectors, 130], &device()), layer.weight.val(), None);
         [3, 100].map(product).map(read)
     });
+    let weight = scattered([517, 300], &device());
+    assert_same_on_any_threads(|| {
+        let product = |vectors| linear(scattered([vectors, 517], &device()), weight.clone(), None);
+        let transposed = |vectors| linear_transposed(scattered([vectors, 300], &device()), weight.clone());
+        [[3, 100].map(product).map(read), [3, 100].map(transposed).map(read)]
+    });
 }
 
 /// In training, sums over inputs, outputs and vectors agree with burn's.
@@ -234,6 +262,7 @@ proptest! {
 
     #[test]
     fn any_shape(vectors in 1usize..70, d_input in 1usize..210, d_output in 1usize..80, which in 0usize..3) {
+        agrees_in_place(vectors, d_input, d_output);
         agrees(vectors, d_input, d_output, [Precision::F32, Precision::Bf16, Precision::Q8][which]);
     }
 

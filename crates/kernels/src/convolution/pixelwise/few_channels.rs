@@ -22,7 +22,7 @@ pub(super) fn suits(shape: &Shape) -> bool {
 }
 
 /// The output, `[batch, height, width, channels_out]`, of an input `[batch, channels_in, height, width]`.
-pub(super) fn forward(shape: &Shape, input: &[f32], strips: &Strips, finish: Finish<'_>) -> Vec<f32> {
+pub(super) fn forward(shape: &Shape, input: &[f32], strips: &Strips<'_>, finish: Finish<'_>) -> Vec<f32> {
     let height = shape.input[0] + 2 * shape.padding[0];
     let (channels, width) = (shape.channels_in, shape.input[1]);
     let pitch = (width + 2 * shape.padding[1]) * channels;
@@ -64,7 +64,7 @@ struct Row<'a> {
     pitch: usize,
     /// The first row that is seen.
     first: usize,
-    strips: &'a Strips,
+    strips: &'a Strips<'a>,
     finish: Finish<'a>,
     /// Counted through the batch.
     index: usize,
