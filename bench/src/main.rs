@@ -23,9 +23,13 @@ use std::io::stdin;
 use std::time::{Duration, Instant};
 
 use libellus_backend::{DeviceName, set_threads};
-use libellus_kernels::keep_freed_memory;
+use libellus_kernels::{CacheLineAllocator, keep_freed_memory};
 
 use case::{Case, Run};
+
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: CacheLineAllocator = CacheLineAllocator;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // As the program does.

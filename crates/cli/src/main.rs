@@ -15,10 +15,13 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use libellus::kernels::keep_freed_memory;
+use libellus::kernels::{CacheLineAllocator, keep_freed_memory};
 
 use crate::args::{Application, Cli};
 use crate::output::Failure;
+
+#[global_allocator]
+static ALLOCATOR: CacheLineAllocator = CacheLineAllocator;
 
 fn main() -> ExitCode {
     keep_freed_memory();

@@ -76,7 +76,7 @@ mod vector;
 pub use activation::{
     exp, gelu, gelu_tanh, hard_sigmoid, hard_swish, leaky_relu, quick_gelu, relu, relu6, sigmoid, silu, tanh,
 };
-pub use allocator::keep_freed_memory;
+pub use allocator::{CacheLineAllocator, keep_freed_memory};
 pub use attention::{Causal, attention, packed_attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
 pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv_transpose2d, conv2d, conv2d_fused};

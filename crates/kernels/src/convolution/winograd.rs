@@ -160,11 +160,11 @@ impl Layer {
             if tiles > MOST_TILES && POINTS * self.channels_in * self.channels_out <= MOST_KERNELS {
                 let most = (TILES / columns).max(1);
                 // As many bands for each of a few threads.
-                let bands_in_all = (self.batch * rows).div_ceil(most).next_multiple_of(EVEN);
-                let most = (self.batch * rows).div_ceil(bands_in_all);
-                self.by_tiles(input, weight, finish, bands(self, output, most));
+                let count = (self.batch * rows).div_ceil(most).next_multiple_of(EVEN);
+                self.by_tiles(input, weight, finish, bands(self, output, count));
             } else {
-                for band in bands(self, output, (MOST_TILES / columns).max(1)) {
+                let most = (MOST_TILES / columns).max(1);
+                for band in bands(self, output, (self.batch * rows).div_ceil(most)) {
                     self.by_channels(input, weight, finish, band);
                 }
             }
@@ -182,7 +182,7 @@ impl Layer {
             });
             let kernels: &[f32] = kernels;
             bands.into_par_iter().for_each(|band| {
-                let step = band.tiles(self) | 1;
+                let (count, step) = (band.tiles(self), band.tiles(self) | 1);
                 let size = self.blocks() * POINTS * step * LINE;
                 with_scratch(size + POINTS * step * STRIP, |scratch| {
                     let (tiles, products) = scratch.split_at_mut(size);
@@ -195,7 +195,14 @@ impl Layer {
                     for ((group, part), kernels) in band.groups(self).into_iter().enumerate().zip(kernels) {
                         let rows = rows.clone();
                         let channels = 0..self.channels_in;
-                        AutoArch::new().dispatch(Multiply { tiles, step, channels, kernels, products });
+                        AutoArch::new().dispatch(Multiply {
+                            tiles,
+                            count,
+                            step,
+                            channels,
+                            kernels,
+                            products,
+                        });
                         self.write(rows, group, finish, products, part);
                     }
                 });
@@ -205,7 +212,7 @@ impl Layer {
 
     /// Each part has all tiles of a band and some output channels, so that each kernel is read and transformed once.
     fn by_channels(&self, input: &[f32], weight: &[f32], finish: Finish<'_>, band: Band<'_>) {
-        let step = band.tiles(self) | 1;
+        let (count, step) = (band.tiles(self), band.tiles(self) | 1);
         let rows = band.rows.clone();
         with_scratch(self.blocks() * POINTS * step * LINE, |tiles| {
             tiles.par_chunks_exact_mut(POINTS * step * LINE).enumerate().for_each(|(block, tiles)| {
@@ -227,7 +234,14 @@ impl Layer {
                             channels: channels.clone(),
                             kernels,
                         });
-                        AutoArch::new().dispatch(Multiply { tiles, step, channels, kernels, products });
+                        AutoArch::new().dispatch(Multiply {
+                            tiles,
+                            count,
+                            step,
+                            channels,
+                            kernels,
+                            products,
+                        });
                     }
                     self.write(rows.clone(), group, finish, products, part);
                 });
@@ -307,6 +321,8 @@ impl WithSimd for TransformKernels<'_> {
 struct Multiply<'a> {
     /// `[block, point, tile]` lines.
     tiles: &'a [f32],
+    /// Of tiles.
+    count: usize,
     /// Lines from a point to the next.
     step: usize,
     /// Of the input. The first start the sum, the others are added.
@@ -329,8 +345,7 @@ impl WithSimd for Multiply<'_> {
         let start = if self.channels.start == 0 { Start::Zero } else { Start::Tile };
         for (point, (kernels, products)) in kernels.zip(products).enumerate() {
             let kernels: &[StripRow] = &kernels[..self.channels.len()];
-            // The odd line of a step is computed too, or is none.
-            for (tile, count) in pieces(self.step, most_rows::<S>()) {
+            for (tile, count) in pieces(self.count, most_rows::<S>()) {
                 let left = Left { lines: &tiles[point * self.step + tile..], block };
                 tile_product::<S>(left, kernels, start, &mut products[tile..tile + count]);
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Images, Layer, TILE};
 use crate::fresh::Fresh;
-use crate::product::{STRIP, pieces};
+use crate::product::STRIP;
 
 /// Some rows of tiles of the output, counted through the batch.
 pub(super) struct Band<'a> {
@@ -51,9 +51,11 @@ impl<'a> Band<'a> {
     }
 }
 
-/// Cuts the output into bands of at most `most` rows of tiles.
-pub(super) fn bands<'a>(layer: &Layer, output: Fresh<'a>, most: usize) -> Vec<Band<'a>> {
-    let ranges = pieces(layer.batch * layer.tiles()[0], most).map(|(start, len)| start..start + len);
+/// Cuts the output into at most `count` bands of nearly as many rows of tiles.
+pub(super) fn bands<'a>(layer: &Layer, output: Fresh<'a>, count: usize) -> Vec<Band<'a>> {
+    let rows = layer.batch * layer.tiles()[0];
+    let count = count.min(rows);
+    let ranges = (0..count).map(|band| rows * band / count..rows * (band + 1) / count);
     match layer.images {
         Images::Planes => bands_of_planes(layer, output, ranges.collect()),
         Images::Pixels => {
