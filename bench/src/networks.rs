@@ -24,7 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ] {
         for batch in [1, 8] {
             cases.push(classify(name, batch, "", Precision::F32));
-            if name == "vit_small_patch16_224" {
+            if matches!(name, "resnet50" | "vit_small_patch16_224") {
                 cases.push(classify(name, batch, "/bf16", Precision::Bf16));
             }
         }

@@ -359,7 +359,8 @@ def cases():
     found["nanogpt-char/train/4x256"] = nanogpt
     # PyTorch's own stay in 32-bit floats: what a user changes when he asks for 16 or 8 bits.
     for batch in (1, 8):
-        found[f"vit_small_patch16_224/b{batch}/bf16"] = found[f"vit_small_patch16_224/b{batch}"]
+        for name in ("resnet50", "vit_small_patch16_224"):
+            found[f"{name}/b{batch}/bf16"] = found[f"{name}/b{batch}"]
     for suffix in ["", "/bf16", "/q8"]:
         found[f"gpt2/prefill_256{suffix}"] = gpt2_prefill
         found[f"gpt2/decode_after_256{suffix}"] = gpt2_decode

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`
 
 mod page;
+mod processes;
 mod side;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,9 @@ pub(crate) struct Options {
     /// Compare with the ratios that were kept, and name what has got slower
     #[arg(long, requires = "peer", conflicts_with = "save")]
     check: bool,
+    /// Compare whole processes with PyTorch's instead: the peak memory of training steps, and the start of the program
+    #[arg(long, conflicts_with_all = ["peer", "json"])]
+    processes: bool,
 }
 
 /// What ours is measured against.
@@ -97,23 +101,26 @@ impl Row {
 /// Measures the cases.
 pub(crate) fn run(options: &Options) -> Result<()> {
     cargo::run(cargo().args(["build", "--release", "-p", "libellus-cli", "-p", "libellus-bench"]))?;
-    let mut ours = Side::start(root().join("target/release/libellus-bench").as_os_str(), None)?;
-    let mut peer = match options.peer {
-        None => None,
-        Some(peer) => {
-            let folder = root().join("target/bench");
-            fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
-            let python = match &options.python {
-                Some(python) => python.clone(),
-                None => environment(&folder, "xtask/bench/requirements.txt")?,
-            };
-            Some(Side::start(python.as_os_str(), Some(peer.script()))?)
-        }
-    };
-
     let wanted = |name: &str| {
         options.filter.is_empty() || options.filter.iter().any(|text| name.contains(text.as_str()))
     };
+    let folder = root().join("target/bench");
+    let python = || {
+        fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
+        match &options.python {
+            Some(python) => Ok(python.clone()),
+            None => environment(&folder, "xtask/bench/requirements.txt"),
+        }
+    };
+    if options.processes {
+        return processes::run(&python()?, &folder, options.rounds, wanted);
+    }
+    let mut ours = ours()?;
+    let mut peer = match options.peer {
+        None => None,
+        Some(peer) => Some(Side::start(python()?.as_os_str(), Some(peer.script()))?),
+    };
+
     let mut known = peer.as_mut().map(Side::cases).transpose()?;
     let mut rows = Vec::new();
     if !options.json {
@@ -148,6 +155,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         kept.write()?;
     }
     Ok(())
+}
+
+/// A process with our cases.
+fn ours() -> Result<Side> {
+    Side::start(root().join("target/release/libellus-bench").as_os_str(), None)
 }
 
 /// Both sides in turns: ours, peer, ours, peer.

@@ -59,6 +59,12 @@ pub(crate) fn tests() -> Result<Vec<Tests>> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(compiled_tests).collect())
 }
 
+/// The unit tests of the kernels, likewise.
+pub(crate) fn tests_of_kernels() -> Result<Tests> {
+    let kernels = tests()?.into_iter().find(|tests| tests.target == "libellus_kernels");
+    kernels.context("cargo names no tests of libellus-kernels")
+}
+
 /// Those that a line of cargo's messages names.
 fn compiled_tests(message: &str) -> Option<Tests> {
     let message: Value = serde_json::from_str(message).ok()?;

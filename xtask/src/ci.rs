@@ -1,12 +1,13 @@
 //! `cargo xtask ci`
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use crate::cargo::{self, cargo};
 use crate::test::Backend;
-use crate::{docs, instructions, memcheck, packages, test, tidy, valgrind, vulkan};
+use crate::{docs, instructions, memcheck, packages, processors, test, tidy, valgrind, vulkan};
 
 /// A check with a name.
 type Step = (&'static str, fn() -> Result<()>);
@@ -20,7 +21,7 @@ const STEPS: [Step; 11] = [
     ("rustdoc", docs::api),
     ("tests", || test_on(Backend::Flex)),
     ("instruction counts", instruction_counts),
-    ("memory of kernels", memcheck::run),
+    ("kernels elsewhere", kernels_elsewhere),
     ("dashboard", dashboard),
     ("graphics driver", graphics_driver),
     ("tests on ndarray", || test_on(Backend::Ndarray)),
@@ -98,8 +99,17 @@ fn graphics_driver() -> Result<()> {
 
 /// Installs valgrind where it is missing.
 fn instruction_counts() -> Result<()> {
-    if !valgrind::is_installed() {
-        packages::install(&valgrind::PACKAGES)?;
-    }
+    valgrind::provide()?;
     instructions::run(&instructions::Options::default())
+}
+
+/// Under valgrind, which has one thread, and meanwhile as on older processors.
+fn kernels_elsewhere() -> Result<()> {
+    processors::provide()?;
+    let kernels = cargo::tests_of_kernels()?;
+    let (memory, older) = thread::scope(|scope| {
+        let older = scope.spawn(|| processors::tests(&kernels));
+        (memcheck::tests(&kernels), older.join().expect("it returns its errors"))
+    });
+    memory.and(older)
 }

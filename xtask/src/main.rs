@@ -1,4 +1,4 @@
-//! The workspace's own tasks: `cargo xtask test | tidy | docs | parity | bench | instructions | memcheck | ci`.
+//! The workspace's own tasks: `cargo xtask test | tidy | docs | parity | bench | instructions | memcheck | processors | ci`.
 #![expect(clippy::print_stdout, reason = "the tasks report on the terminal")]
 
 mod bench;
@@ -9,6 +9,7 @@ mod instructions;
 mod memcheck;
 mod packages;
 mod parity;
+mod processors;
 mod python;
 mod test;
 mod tidy;
@@ -37,6 +38,8 @@ enum Task {
     Instructions(instructions::Options),
     /// Runs the unit tests of the kernels under valgrind, which watches their memory
     Memcheck,
+    /// Runs the unit tests of the kernels as on older processors; needs qemu
+    Processors,
     /// Everything that has to pass before a change is merged, cheapest first
     Ci,
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
         Task::Memcheck => memcheck::run(),
+        Task::Processors => processors::run(),
         Task::Ci => ci::run(),
     };
     match done {

@@ -1,10 +1,29 @@
-//! Installing what isn't Rust, in CI.
+//! What isn't Rust: whether it is there, and in CI its installation.
 
 use std::env;
+use std::process::Stdio;
 
 use anyhow::{Result, ensure};
 
 use crate::cargo::{self, command};
+
+/// Whether a program can be started.
+pub(crate) fn is_installed(program: &str) -> bool {
+    command(program).arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// # Errors
+/// When the program is missing; the message says what to install.
+pub(crate) fn require(program: &str, packages: &[&str]) -> Result<()> {
+    let packages = packages.join(" ");
+    ensure!(is_installed(program), "{program} is missing; on Debian or Ubuntu: apt-get install {packages}");
+    Ok(())
+}
+
+/// Installs the packages of a program that is missing.
+pub(crate) fn provide(program: &str, packages: &[&str]) -> Result<()> {
+    if is_installed(program) { Ok(()) } else { install(packages) }
+}
 
 /// Installs Debian packages where this may be done: as root or with `CI=true`.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {

@@ -1,30 +1,27 @@
 //! valgrind, which counts instructions and watches memory.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use crate::cargo;
+use crate::{cargo, packages};
 
+const PROGRAM: &str = "valgrind";
 /// The Debian package.
-pub(crate) const PACKAGES: [&str; 1] = ["valgrind"];
+const PACKAGES: [&str; 1] = ["valgrind"];
 
 /// The program, to be started at the root.
 pub(crate) fn command() -> Command {
-    cargo::command("valgrind")
-}
-
-pub(crate) fn is_installed() -> bool {
-    command().arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+    cargo::command(PROGRAM)
 }
 
 /// # Errors
 /// When it is missing; the message says what to install.
 pub(crate) fn require() -> Result<()> {
-    ensure!(
-        is_installed(),
-        "valgrind is missing; on Debian or Ubuntu: apt-get install {}",
-        PACKAGES.join(" ")
-    );
-    Ok(())
+    packages::require(PROGRAM, &PACKAGES)
+}
+
+/// Installs it where it is missing.
+pub(crate) fn provide() -> Result<()> {
+    packages::provide(PROGRAM, &PACKAGES)
 }

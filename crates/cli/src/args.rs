@@ -192,7 +192,7 @@ pub(crate) struct TrainedModel {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) batch_size: usize,
 
-    /// In what precision linear layers compute
+    /// In what precision linear layers compute, and with bf16 convolutions
     #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
     pub(crate) precision: WeightPrecision,
 
@@ -336,7 +336,7 @@ pub(crate) struct Forward {
     #[arg(long)]
     pub(crate) intermediates: bool,
 
-    /// In what precision linear layers compute
+    /// In what precision linear layers compute, and with bf16 convolutions
     #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
     pub(crate) precision: WeightPrecision,
 

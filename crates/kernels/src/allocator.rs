@@ -39,11 +39,10 @@ const LINE: usize = 64;
 /// Bytes of blocks that are aligned.
 const LARGE: usize = 4096;
 
-/// What the system is asked for in place of a block that is to be aligned: room for it wherever the line begins, and for a mark before it.
+/// What the system is asked for in place of a block that is to be aligned: room for it wherever a line begins, and for a mark before it.
 fn enlarged(layout: Layout) -> Option<Layout> {
-    let size = layout.size().checked_add(LINE)?;
-    let is_meant = layout.size() >= LARGE && layout.align() <= LINE;
-    is_meant.then(|| Layout::from_size_align(size, layout.align().max(align_of::<usize>())).ok()).flatten()
+    let is_meant = layout.size() >= LARGE && layout.align() < LINE;
+    is_meant.then(|| Layout::from_size_align(layout.size() + LINE, align_of::<usize>()).ok()).flatten()
 }
 
 #[expect(unsafe_code, reason = "an allocator is")]
@@ -72,8 +71,7 @@ unsafe impl GlobalAlloc for CacheLineAllocator {
         match enlarged(layout) {
             // SAFETY: `aligned` has left the mark there, which leads back to the system's block.
             Some(enlarged) => unsafe {
-                let distance = block.cast::<usize>().sub(1).read();
-                System.dealloc(block.sub(distance), enlarged);
+                System.dealloc(block.sub(distance_of(block)), enlarged);
             },
             // SAFETY: as the caller says.
             None => unsafe { System.dealloc(block, layout) },
@@ -83,20 +81,45 @@ unsafe impl GlobalAlloc for CacheLineAllocator {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller says that the size isn't too large.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        if enlarged(layout).is_none() && enlarged(wanted).is_none() {
+        match (enlarged(layout), enlarged(wanted)) {
             // SAFETY: as the caller says.
-            return unsafe { System.realloc(block, layout, size) };
-        }
-        // SAFETY: two blocks, of which the smaller one's size is copied; the old one is the caller's to give up.
-        unsafe {
-            let new = self.alloc(wanted);
-            if !new.is_null() {
-                new.copy_from_nonoverlapping(block, layout.size().min(size));
-                self.dealloc(block, layout);
-            }
-            new
+            (None, None) => unsafe { System.realloc(block, layout, size) },
+            // SAFETY: the mark is there, as in `dealloc`. The system keeps the bytes from its block's start on; they move by less than a
+            // line to where the new block's line begins, before the mark is written, since it may lie where they did.
+            (Some(before), Some(after)) => unsafe {
+                let distance = distance_of(block);
+                let inner = System.realloc(block.sub(distance), before, after.size());
+                if !inner.is_null() {
+                    inner.add(to_line(inner)).copy_from(inner.add(distance), layout.size().min(size));
+                }
+                aligned(inner)
+            },
+            // SAFETY: two blocks, of which the smaller one's size is copied; the old one is the caller's to give up.
+            _ => unsafe {
+                let new = self.alloc(wanted);
+                if !new.is_null() {
+                    new.copy_from_nonoverlapping(block, layout.size().min(size));
+                    self.dealloc(block, layout);
+                }
+                new
+            },
         }
     }
+}
+
+/// From a block to the next start of a line, which isn't the block's own.
+fn to_line(block: *mut u8) -> usize {
+    LINE - block.addr() % LINE
+}
+
+/// How far what was handed out lies behind the start of the system's block.
+///
+/// # Safety
+/// It comes from [`aligned`].
+#[expect(unsafe_code, reason = "part of an allocator")]
+unsafe fn distance_of(block: *mut u8) -> usize {
+    // SAFETY: the mark lies there, in the same block of the system's.
+    unsafe { block.cast::<usize>().sub(1).read() }
 }
 
 /// The first cache line's start within a block, but not the block's own, with a mark before it that says how far it is.
@@ -108,7 +131,7 @@ unsafe fn aligned(block: *mut u8) -> *mut u8 {
     if block.is_null() {
         return block;
     }
-    let distance = LINE - block.addr() % LINE;
+    let distance = to_line(block);
     // SAFETY: the distance is at least the alignment, so that there is room for the mark, and at most a line.
     unsafe {
         let start = block.add(distance);
@@ -128,7 +151,7 @@ mod tests {
     #[test]
     #[expect(unsafe_code, reason = "the calls that collections make")]
     fn blocks_keep_what_they_hold() {
-        let sizes = [1, 63, LARGE - 1, LARGE, LARGE + 1, 3 * LARGE + 17, 1 << 20];
+        let sizes = [1, 63, LARGE - 1, LARGE, LARGE + 1, 3 * LARGE + 17];
         for (size, align) in sizes.iter().flat_map(|&size| [1, 4, 8, 16, 64, 128].map(|align| (size, align)))
         {
             let layout = Layout::from_size_align(size, align).expect("valid");
@@ -163,10 +186,25 @@ mod tests {
     #[test]
     #[expect(unsafe_code, reason = "the calls that collections make")]
     fn too_large_a_block() {
-        let layout = Layout::from_size_align(isize::MAX as usize - 15, 16).expect("valid");
-        // SAFETY: the size isn't 0.
-        let blocks = unsafe { [CacheLineAllocator.alloc(layout), CacheLineAllocator.alloc_zeroed(layout)] };
+        // With room for a line, and without.
+        let layouts =
+            [4095, 15].map(|less| Layout::from_size_align(isize::MAX as usize - less, 16).expect("valid"));
+        // SAFETY: the sizes aren't 0.
+        let blocks = layouts.map(|layout| unsafe {
+            [CacheLineAllocator.alloc(layout), CacheLineAllocator.alloc_zeroed(layout)]
+        });
         // A compiler may take it that what nobody reads was there.
-        assert!(black_box(blocks).iter().all(|block| block.is_null()));
+        assert!(black_box(blocks).as_flattened().iter().all(|block| block.is_null()));
+
+        let layout = Layout::from_size_align(LARGE, 16).expect("valid");
+        // SAFETY: a block that can't grow stays what it is.
+        unsafe {
+            let block = CacheLineAllocator.alloc(layout);
+            assert!(!block.is_null());
+            block.write_bytes(7, LARGE);
+            assert!(black_box(CacheLineAllocator.realloc(block, layout, layouts[0].size())).is_null());
+            assert!((0..LARGE).all(|at| block.add(at).read() == 7));
+            CacheLineAllocator.dealloc(block, layout);
+        }
     }
 }

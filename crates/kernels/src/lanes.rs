@@ -4,7 +4,7 @@
 //! result depends on the length alone, and its error grows with the length divided by the number of lanes.
 
 /// Two vectors of AVX-512, four of AVX2, so that one addition doesn't wait for the one before.
-pub(crate) const LANES: usize = 32;
+const LANES: usize = 32;
 
 /// The sum of `f` of each element.
 #[inline(always)]

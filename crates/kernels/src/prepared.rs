@@ -11,8 +11,8 @@ use crate::quantize::{round_columns, round_rows, round_to_bf16};
 #[cfg(feature = "flex")]
 pub(crate) use flex::{Forms, PackedRows, PixelStrips, forms};
 
-/// A model whose weights are kept in the order of the kernels too, so that calls in evaluation don't arrange them anew: what pays
-/// for small batches. See [`PrepareInference`].
+/// A model that is ready for many calls in evaluation: its weights are also kept in the order of the kernels, as far as that pays. See
+/// [`PrepareInference`].
 pub struct Prepared<M> {
     model: M,
     #[cfg(feature = "flex")]
@@ -63,8 +63,9 @@ pub trait PrepareInference: Module {
         self.prepare_inference_in(Precision::F32)
     }
 
-    /// The same with the matrices of linear layers and the tables of embeddings in another precision. They are rounded for all
-    /// that reads them, on every backend, and read in that precision where [`linear`](crate::linear()) can.
+    /// The same with the matrices of linear layers, the tables of embeddings and, in bfloat16, the kernels of convolutions in another
+    /// precision. They are rounded for all that reads them, on every backend, and multiplied in that precision where
+    /// [`linear`](crate::linear()) and [`conv2d_fused`](crate::conv2d_fused) can.
     fn prepare_inference_in(self, precision: Precision) -> Prepared<Self> {
         let mut weights = Weights { precision, ..Weights::default() };
         let model = self.map(&mut weights);
@@ -75,8 +76,8 @@ pub trait PrepareInference: Module {
         }
     }
 
-    /// The same for models that are large and mostly read a vector at a time, as those that generate text. 32-bit floats stay where they
-    /// are, once: a few vectors are multiplied with them in any order, and hundreds wait a twentieth longer.
+    /// The same for models that are large and mostly read a vector at a time, as those that generate text. 32-bit floats are only there
+    /// once, as the model has them: a few vectors are multiplied with them as fast, and hundreds wait a twentieth longer.
     fn prepare_generation_in(self, precision: Precision) -> Prepared<Self> {
         match precision {
             Precision::F32 => Prepared {
@@ -91,14 +92,15 @@ pub trait PrepareInference: Module {
 
 impl<M: Module> PrepareInference for M {}
 
-/// How the weights of linear layers are kept.
+/// How weights are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// As 32-bit floats.
     #[default]
     F32,
-    /// In bfloat16; tables of embeddings too. Where the processor multiplies such numbers (AVX512-BF16), linear layers round their
-    /// inputs as well, and add up in 32-bit floats; elsewhere only the weights are rounded. The rounded weights take as much memory as
+    /// In bfloat16; tables of embeddings and kernels of two-dimensional convolutions too. Where the processor multiplies such numbers
+    /// (AVX512-BF16), linear layers, and convolutions that are products of matrices in evaluation, round their inputs as well, and
+    /// add up in 32-bit floats; elsewhere only the weights are rounded. The rounded weights take as much memory as
     /// before, and what is read half of it again.
     Bf16,
     /// In 8 bits, with a scale for every 64 inputs of an output; tables of embeddings too. Where the processor multiplies such numbers
@@ -126,7 +128,7 @@ impl Weights {
             _ if D < 2 || field != "weight" => None,
             (Precision::Q8, "Struct:Linear") => Some(round_columns),
             (Precision::Q8, "Struct:Embedding") => Some(round_rows),
-            (Precision::Bf16, "Struct:Linear" | "Struct:Embedding") => Some(round_to_bf16),
+            (Precision::Bf16, "Struct:Linear" | "Struct:Embedding" | "Struct:Conv2d") => Some(round_to_bf16),
             _ => None,
         }
     }
@@ -308,6 +310,8 @@ mod tests {
     use burn::tensor::{Tensor, TensorData};
     use libellus_backend::testing::{assert_close, device, read};
 
+    #[cfg(feature = "flex")]
+    use super::Precision;
     use super::PrepareInference;
     use crate::conv2d;
     use crate::testing::scattered;
@@ -361,6 +365,24 @@ mod tests {
         assert_close(&model.forward(), &expected, 0.0);
         let expected: Vec<f32> = expected.iter::<f32>().map(|number| 3.0 * number).collect();
         assert_close(&tripled.forward(), &TensorData::new(expected, before.shape()), 1e-6);
+    }
+
+    /// What generates text keeps floats once.
+    #[cfg(feature = "flex")]
+    #[test]
+    fn generation_prepares_what_is_rounded() {
+        let weight: Tensor<4> = scattered([19, 17, 3, 3], &device());
+        if !crate::device::is_plain(&weight) {
+            return;
+        }
+        let flex = crate::device::to_flex(weight.clone());
+        let layer = Layer { weight: Param::from_tensor(weight) };
+        let expected = layer.forward();
+        let prepared = layer.clone().prepare_generation_in(Precision::F32);
+        assert!(super::forms(&flex).is_none());
+        assert_close(&prepared.forward(), &expected, 0.0);
+        let _prepared = layer.prepare_generation_in(Precision::Q8);
+        assert!(super::forms(&flex).is_some());
     }
 
     #[cfg(feature = "flex")]

@@ -70,7 +70,12 @@ pub(crate) fn most_rows<S: Simd>() -> usize {
 /// `n` in the fewest pieces of nearly equal size, none above `most`: the start and the length of each.
 #[inline(always)]
 pub(crate) fn pieces(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let count = n.div_ceil(most);
+    in_pieces(n, n.div_ceil(most))
+}
+
+/// `n` in so many pieces of nearly equal size: the start and the length of each.
+#[inline(always)]
+pub(crate) fn in_pieces(n: usize, count: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).map(move |piece| {
         let start = n * piece / count;
         (start, n * (piece + 1) / count - start)

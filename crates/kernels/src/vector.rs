@@ -2,7 +2,7 @@
 
 use macerator::{Scalar, Simd, Vector};
 
-/// A register of 32-bit floats: 16, 8 or 4 of them.
+/// A register of 32-bit floats: 16, 8 or 4 of them, or what stands in for one.
 pub(crate) type Floats<S> = Vector<S, f32>;
 
 /// Channels that lie side by side in a blocked layout, and a multiple of every register.

@@ -175,7 +175,7 @@ fn a_prepared_model_computes_the_same_but_for_its_precision() {
         for (precision, tolerance) in
             [(Precision::F32, REORDERED), (Precision::Bf16, 0.05), (Precision::Q8, 0.05)]
         {
-            let prepared = model.clone().prepare_inference_in(precision);
+            let prepared = model.clone().prepare_generation_in(precision);
             let mut state = prepared.new_state(BATCH, LENGTH);
             let features = in_parts(&prepared, &tokens, &[3, 1, 3], &mut state);
             let logits = read(prepared.logits(features));

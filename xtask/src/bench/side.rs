@@ -66,6 +66,14 @@ impl Side {
         times.get(times.len() / 2).copied().with_context(|| format!("{} gave no time", self.name))
     }
 
+    /// The most memory that the process has had so far, in megabytes.
+    pub(super) fn memory(&mut self) -> Result<f64> {
+        let answer = self.ask("memory")?;
+        let bytes: f64 =
+            answer.parse().with_context(|| format!("{} says of its memory: {answer}", self.name))?;
+        Ok(bytes / 1e6)
+    }
+
     fn ask(&mut self, command: &str) -> Result<String> {
         writeln!(self.commands, "{command}").with_context(|| format!("{} has ended", self.name))?;
         self.commands.flush()?;

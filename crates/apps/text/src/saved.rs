@@ -87,7 +87,7 @@ pub struct Trained {
 
 impl Trained {
     /// Reads a model, with the changes of an adapter in its weights if one is named. Its linear layers and embeddings keep their
-    /// weights in `precision`.
+    /// weights in `precision`, in 32-bit floats only once (see [`PrepareInference::prepare_generation_in`]).
     ///
     /// # Errors
     /// When there is none, a part of it is missing or damaged, it is no language model, or the adapter is for another one.

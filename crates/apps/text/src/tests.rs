@@ -50,7 +50,7 @@ fn model(config: &LanguageModelConfig) -> LanguageModel {
 
 fn trained(config: &LanguageModelConfig) -> Trained {
     Trained {
-        model: model(config).prepare_inference_in(Precision::F32),
+        model: model(config).prepare_generation_in(Precision::F32),
         tokenizer: tokenizer(),
         chat: None,
         description: None,

@@ -49,7 +49,8 @@ pub(super) fn forward(
     };
     let kept = forms.map(|forms| {
         forms.pixel_strips.get_or_make(|| {
-            let strips = Strips::new(matrix(shape, &kernels()), Precision::F32, Instructions::detected());
+            let precision = if takes_planes(shape) { Precision::F32 } else { forms.precision };
+            let strips = Strips::new(matrix(shape, &kernels()), precision, Instructions::detected());
             PixelStrips { size, strips }
         })
     });

@@ -1,3 +1,5 @@
+use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, module};
 use libellus_backend::testing::{assert_close, device, read};
@@ -7,7 +9,7 @@ use safetensors::SafeTensors;
 use super::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
 use crate::device::is_accelerated;
 use crate::testing::{assert_same_on_any_threads, fractions, weighted_results};
-use crate::{adaptive_avg_pool2d, max_pool2d, silu};
+use crate::{Precision, PrepareInference, adaptive_avg_pool2d, max_pool2d, silu};
 
 /// A few roundings of f32.
 const EXACT: f64 = 2e-6;
@@ -393,4 +395,50 @@ proptest! {
         );
         assert_close(&output, &expected, 2.0 * EXACT);
     }
+}
+
+#[derive(Module, Debug)]
+struct Conv2d {
+    weight: Param<Tensor<4>>,
+}
+
+/// In bfloat16, kernels are rounded, and the inputs of products too where the processor multiplies such numbers: for a pixel, a stride,
+/// and more patches than are packed at a time. Winograd's, those of few channels and those by channel multiply floats.
+#[test]
+fn rounded_kernels() {
+    let device = device();
+    for (case, is_narrow) in [
+        (case([1, 33, 5, 7], [20, 33, 1, 1], 1, 0), true),
+        (case([2, 17, 9, 9], [35, 17, 3, 3], 2, 1), true),
+        (case([3, 16, 14, 14], [48, 16, 2, 2], 2, 0), true),
+        (case([2, 3, 13, 13], [20, 3, 5, 5], 2, 2), false),
+        (winograd([1, 32, 9, 9], 33, 1), false),
+        (case([1, 20, 9, 9], [20, 1, 3, 3], 1, 1), false),
+    ] {
+        let (input, weight) = (fractions(case.input, 1, &device), fractions(case.weight, 2, &device));
+        let layer = Conv2d { weight: Param::from_tensor(weight.clone()) };
+        let layer = layer.prepare_inference_in(Precision::Bf16);
+        assert_ne!(read(layer.weight.val()), read(weight), "nothing was rounded");
+        let epilogue = Epilogue { nonlinearity: Nonlinearity::Relu, ..Epilogue::default() };
+        let output = conv2d_fused(input.clone(), layer.weight.val(), case.options.clone(), epilogue);
+        let seen = if is_narrow { rounded_where_narrow(&input) } else { input };
+        let expected = relu(module::conv2d(seen, layer.weight.val(), None, case.options.clone()));
+        assert_close(&read(output), &read(expected), 2.0 * case.tolerance);
+    }
+}
+
+/// What is multiplied on processors with instructions for bfloat16.
+#[cfg(feature = "flex")]
+fn rounded_where_narrow(input: &Tensor<4>) -> Tensor<4> {
+    if !crate::device::is_plain(input) || crate::narrow::Bf16Dot::new().is_none() {
+        return input.clone();
+    }
+    let mut numbers: Vec<f32> = read(input.clone()).iter().collect();
+    crate::quantize::round_to_bf16(&mut numbers, 1);
+    Tensor::from_data(TensorData::new(numbers, input.dims()), &input.device())
+}
+
+#[cfg(not(feature = "flex"))]
+fn rounded_where_narrow(input: &Tensor<4>) -> Tensor<4> {
+    input.clone()
 }

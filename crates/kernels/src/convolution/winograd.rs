@@ -115,6 +115,11 @@ enum Images {
     Pixels,
 }
 
+/// Lines from the tiles of a point to those of the next: an odd number, so that the points of a tile don't meet in few sets of the cache.
+fn spaced(tiles: usize) -> usize {
+    tiles | 1
+}
+
 /// A convolution as this file computes it, forwards or backwards.
 #[derive(Debug, Clone, Copy)]
 struct Layer {
@@ -182,7 +187,8 @@ impl Layer {
             });
             let kernels: &[f32] = kernels;
             bands.into_par_iter().for_each(|band| {
-                let (count, step) = (band.tiles(self), band.tiles(self) | 1);
+                let count = band.tiles(self);
+                let step = spaced(count);
                 let size = self.blocks() * POINTS * step * LINE;
                 with_scratch(size + POINTS * step * STRIP, |scratch| {
                     let (tiles, products) = scratch.split_at_mut(size);
@@ -212,7 +218,8 @@ impl Layer {
 
     /// Each part has all tiles of a band and some output channels, so that each kernel is read and transformed once.
     fn by_channels(&self, input: &[f32], weight: &[f32], finish: Finish<'_>, band: Band<'_>) {
-        let (count, step) = (band.tiles(self), band.tiles(self) | 1);
+        let count = band.tiles(self);
+        let step = spaced(count);
         let rows = band.rows.clone();
         with_scratch(self.blocks() * POINTS * step * LINE, |tiles| {
             tiles.par_chunks_exact_mut(POINTS * step * LINE).enumerate().for_each(|(block, tiles)| {

@@ -9,7 +9,6 @@ use rayon::prelude::*;
 use super::Order;
 use super::multiply::columns;
 use crate::fresh::{Fresh, Writer, filled};
-use crate::lanes::{LANES, fold};
 use crate::matrix::Matrix;
 use crate::memory::for_each_of;
 use crate::scratch::with_scratch;
@@ -21,8 +20,10 @@ const AT_ONCE: usize = 8;
 /// Parts of the matrix at most, and numbers of a part at least: 128 kB.
 const PARTS: usize = 16;
 const PART: usize = 1 << 15;
+/// What reading a number takes, in multiplications: more than there are vectors.
+const READING: usize = 16;
 
-/// The products, a vector of outputs for each row of `input`.
+/// The products, a vector of outputs for each row of `input`. None of the sizes may be 0.
 pub(super) fn multiply_few(input: Matrix<'_>, matrix: Matrix<'_>, bias: Option<&[f32]>) -> Vec<f32> {
     match matrix.order() {
         Order::Rows => of_rows(input, matrix, bias),
@@ -30,9 +31,9 @@ pub(super) fn multiply_few(input: Matrix<'_>, matrix: Matrix<'_>, bias: Option<&
     }
 }
 
-/// How many of so many lines of memory, of `len` numbers each, are a part of them.
-fn part(lines: usize, len: usize) -> usize {
-    lines.div_ceil(PARTS).max(PART.div_ceil(len.max(1))).next_multiple_of(AT_ONCE)
+/// How many of so many lines of memory, of `len` numbers each, make a part of them.
+fn lines_of_a_part(lines: usize, len: usize) -> usize {
+    lines.div_ceil(PARTS).max(PART.div_ceil(len)).next_multiple_of(AT_ONCE)
 }
 
 /// The rows of the matrix, each times a number of a vector, are added up. Each part of them has sums of its own, so that it is read from
@@ -40,19 +41,20 @@ fn part(lines: usize, len: usize) -> usize {
 fn of_rows(input: Matrix<'_>, matrix: Matrix<'_>, bias: Option<&[f32]>) -> Vec<f32> {
     let d_output = matrix.columns;
     let len = input.rows * d_output;
-    let at_a_time = part(matrix.rows, d_output);
+    let at_a_time = lines_of_a_part(matrix.rows, d_output);
     with_scratch(matrix.rows.div_ceil(at_a_time) * len, |sums| {
-        for_each_of(len * at_a_time, sums.par_chunks_mut(len.max(1)).enumerate(), |(part, sums)| {
+        for_each_of(READING * d_output * at_a_time, sums.par_chunks_mut(len).enumerate(), |(part, sums)| {
             let rows = part * at_a_time..matrix.rows.min((part + 1) * at_a_time);
             AutoArch::new().dispatch(AddRows { input, matrix, rows, sums });
         });
+        let (first, others) = sums.split_at(len);
         filled(len, |output| {
-            let output = output.zeroed();
-            for sums in sums.chunks_exact(len.max(1)) {
+            let output = output.copied(first);
+            for sums in others.chunks_exact(len) {
                 add(output, sums);
             }
             if let Some(bias) = bias {
-                output.chunks_exact_mut(d_output.max(1)).for_each(|output| add(output, bias));
+                output.chunks_exact_mut(d_output).for_each(|output| add(output, bias));
             }
         })
     })
@@ -118,20 +120,15 @@ fn add_rows<S: Simd, const N: usize>(rows: [&[f32]; N], numbers: [f32; N], sums:
 /// Each row of the transposed matrix makes an output of each vector.
 fn of_columns(input: Matrix<'_>, transposed: Matrix<'_>, bias: Option<&[f32]>) -> Vec<f32> {
     let (d_output, d_input) = (transposed.rows, transposed.columns);
-    let at_a_time = part(d_output, d_input);
+    let at_a_time = lines_of_a_part(d_output, d_input);
     filled(input.rows * d_output, |output| {
-        if output.is_empty() {
-            output.zeroed();
-            return;
-        }
         let parts = columns(output, d_output, at_a_time).into_par_iter().enumerate();
-        for_each_of(input.rows * d_input * at_a_time, parts, |(part, outputs)| {
+        for_each_of(READING * d_input * at_a_time, parts, |(part, outputs)| {
             let first = part * at_a_time;
             let transposed = transposed.narrowed(first..d_output.min(first + at_a_time));
             let bias = bias.map(|bias| &bias[first..]);
             let mut outputs: Vec<Writer<'_>> = outputs.into_iter().map(Fresh::writer).collect();
-            let outputs_to_write = &mut outputs;
-            AutoArch::new().dispatch(Products { input, transposed, bias, outputs: outputs_to_write });
+            AutoArch::new().dispatch(Products { input, transposed, bias, outputs: &mut outputs });
             Writer::finish_all(outputs);
         });
     })
@@ -184,9 +181,7 @@ fn products<S: Simd, const N: usize>(rows: [&[f32]; N], vector: &[f32]) -> [f32;
     }
     let mut products = [0.0; N];
     for ((product, sum), row) in products.iter_mut().zip(sums).zip(rows) {
-        let mut lanes = [0.0; LANES];
-        store(&mut lanes, sum);
-        *product = fold(lanes, |a, b| a + b);
+        *product = sum.reduce_add();
         for (x, y) in vector[whole..].iter().zip(&row[whole..]) {
             *product += x * y;
         }

@@ -1,5 +1,5 @@
-//! Linear layers on flex: products of vectors and a matrix that is [prepared](crate::Prepared), or else brought into the same order for this one
-//! product.
+//! Linear layers on flex: products of vectors and a matrix that is [prepared](crate::Prepared), is brought into the same order for this one
+//! product, or, for few vectors, is read where it lies.
 
 use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::{Shape, TensorData};
@@ -16,8 +16,10 @@ use crate::memory::{FlexTensor, contiguous, for_each, rows, values};
 use crate::narrow::Instructions;
 use crate::prepared::forms;
 
-/// Vectors that make it worth while to bring a matrix into the order of strips.
+/// Vectors that make it worth while to bring a matrix into the order of strips, which takes as long as so many are multiplied.
 const MANY: usize = 16;
+/// Sums of few vectors at most, 1 MB for each part of the matrix.
+const SUMS: usize = 1 << 18;
 /// Columns that a thread adds up at a time.
 const COLUMNS: usize = 256;
 /// Numbers that go into a partial sum of a column.
@@ -118,7 +120,7 @@ fn forward(input: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, orde
 fn of_vectors(input: FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>, order: Order) -> FlexTensor {
     let matrix = matrix(weight, order);
     let vectors = Matrix::new(values(&input), size(&input), Order::Rows);
-    if vectors.rows < MANY {
+    if vectors.rows < MANY && vectors.rows * matrix.columns <= SUMS {
         let output = multiply_few(vectors, matrix, bias);
         return FlexTensor::from_data(TensorData::new(output, shape_of_output(&input, matrix.columns)));
     }

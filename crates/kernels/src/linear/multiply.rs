@@ -165,9 +165,9 @@ impl WithSimd for Multiply<'_, '_> {
                 Numbers::InPlace(matrix) => {
                     for (slice, start) in (0..strips.d_input).step_by(SLICE).enumerate() {
                         let inputs = start..strips.d_input.min(start + SLICE);
-                        let rows = &mut scratch[..inputs.len()];
-                        matrix.narrowed(inputs).pack_strip::<S>(strip, rows);
-                        add_floats(packs, slice, rows, sums);
+                        let numbers = &mut scratch[..inputs.len()];
+                        matrix.narrowed(inputs).pack_strip::<S>(strip, numbers);
+                        add_floats(packs, slice, numbers, sums);
                     }
                 }
                 Numbers::Floats(numbers) => {

@@ -1,4 +1,4 @@
-//! A matrix as strips of 32 outputs, in which each input's numbers lie side by side.
+//! A matrix as strips of 32 outputs, in which each input's numbers lie side by side, or come to lie where they are multiplied.
 
 use std::marker::PhantomData;
 
@@ -168,7 +168,7 @@ impl<'a> Strips<'a> {
     }
 }
 
-fn floats<'a>(memory: Scratch, matrix: Matrix<'_>) -> Numbers<'a> {
+fn floats(memory: Scratch, matrix: Matrix<'_>) -> Numbers<'static> {
     Numbers::Floats(Rows::within(memory, matrix.rows, |strip, rows: &mut [StripRow]| {
         AutoArch::new().dispatch(PackStrip { matrix, strip, rows });
     }))

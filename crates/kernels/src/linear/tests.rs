@@ -101,7 +101,9 @@ fn sizes_at_the_edges() {
 /// Few vectors and a large matrix, whose parts are summed on their own; and more vectors, for which slices of it are arranged.
 #[test]
 fn large_matrices_in_place() {
-    for [vectors, d_input, d_output] in [[1, 1030, 131], [3, 131, 1030], [15, 517, 515], [16, 517, 515]] {
+    for [vectors, d_input, d_output] in
+        [[1, 1030, 131], [3, 131, 1030], [15, 517, 515], [16, 517, 515], [60, 800, 700], [9, 70, 30001]]
+    {
         agrees_in_place(vectors, d_input, d_output);
     }
 }
@@ -134,13 +136,16 @@ fn leading_dimensions_stay() {
 
 #[test]
 fn nan_and_infinities_are_seen() {
-    let layer = Linear { weight: weight([3, 40]) }.prepare_inference();
+    let layer = Linear { weight: weight([3, 40]) };
     let input = Tensor::<2>::from_data([[f32::NAN, 1.0, 0.0], [1.0, f32::INFINITY, 0.0]], &device());
-    let output = read(linear(input, layer.weight.val(), None));
-    let (first, second): (Vec<f32>, Vec<f32>) =
-        (output.iter::<f32>().take(40).collect(), output.iter::<f32>().skip(40).collect());
-    assert!(first.iter().all(|number| number.is_nan()));
-    assert!(second.iter().all(|number| number.is_infinite() || number.is_nan()));
+    let in_place = read(linear(input.clone(), layer.weight.val(), None));
+    let layer = layer.prepare_inference();
+    for output in [in_place, read(linear(input, layer.weight.val(), None))] {
+        let (first, second): (Vec<f32>, Vec<f32>) =
+            (output.iter::<f32>().take(40).collect(), output.iter::<f32>().skip(40).collect());
+        assert!(first.iter().all(|number| number.is_nan()));
+        assert!(second.iter().all(|number| number.is_infinite() || number.is_nan()));
+    }
 }
 
 /// A weight that isn't a number makes NaN of its output, in 8 bits as in floats.
@@ -187,7 +192,8 @@ fn any_number_of_threads_gives_the_same_bits() {
     assert_same_on_any_threads(|| {
         let product = |vectors| linear(scattered([vectors, 517], &device()), weight.clone(), None);
         let transposed = |vectors| linear_transposed(scattered([vectors, 300], &device()), weight.clone());
-        [[3, 100].map(product).map(read), [3, 100].map(transposed).map(read)]
+        // Where the matrix lies, in slices, and arranged as a whole.
+        [[15, 20, 100].map(product).map(read), [15, 20, 100].map(transposed).map(read)]
     });
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Images, Layer, TILE};
 use crate::fresh::Fresh;
-use crate::product::STRIP;
+use crate::product::{STRIP, in_pieces};
 
 /// Some rows of tiles of the output, counted through the batch.
 pub(super) struct Band<'a> {
@@ -54,8 +54,7 @@ impl<'a> Band<'a> {
 /// Cuts the output into at most `count` bands of nearly as many rows of tiles.
 pub(super) fn bands<'a>(layer: &Layer, output: Fresh<'a>, count: usize) -> Vec<Band<'a>> {
     let rows = layer.batch * layer.tiles()[0];
-    let count = count.min(rows);
-    let ranges = (0..count).map(|band| rows * band / count..rows * (band + 1) / count);
+    let ranges = in_pieces(rows, count.min(rows)).map(|(start, len)| start..start + len);
     match layer.images {
         Images::Planes => bands_of_planes(layer, output, ranges.collect()),
         Images::Pixels => {
