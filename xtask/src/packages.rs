@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::cargo::{self, command};
 
 /// Whether a program can be started.
-pub(crate) fn is_installed(program: &str) -> bool {
+fn is_installed(program: &str) -> bool {
     command(program).arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 

@@ -367,38 +367,36 @@ mod tests {
         assert_close(&tripled.forward(), &TensorData::new(expected, before.shape()), 1e-6);
     }
 
-    /// What generates text keeps floats once.
+    /// A layer whose weight could be registered here, and that weight.
+    #[cfg(feature = "flex")]
+    fn on_flex() -> Option<(Layer, crate::memory::FlexTensor)> {
+        let layer = Layer::new();
+        let weight = layer.weight.val();
+        crate::device::is_plain(&weight).then(|| (layer, crate::device::to_flex(weight)))
+    }
+
     #[cfg(feature = "flex")]
     #[test]
-    fn generation_prepares_what_is_rounded() {
-        let weight: Tensor<4> = scattered([19, 17, 3, 3], &device());
-        if !crate::device::is_plain(&weight) {
-            return;
-        }
-        let flex = crate::device::to_flex(weight.clone());
-        let layer = Layer { weight: Param::from_tensor(weight) };
+    fn generation_keeps_floats_once() {
+        let Some((layer, weight)) = on_flex() else { return };
         let expected = layer.forward();
         let prepared = layer.clone().prepare_generation_in(Precision::F32);
-        assert!(super::forms(&flex).is_none());
+        assert!(super::forms(&weight).is_none());
         assert_close(&prepared.forward(), &expected, 0.0);
         let _prepared = layer.prepare_generation_in(Precision::Q8);
-        assert!(super::forms(&flex).is_some());
+        assert!(super::forms(&weight).is_some());
     }
 
     #[cfg(feature = "flex")]
     #[test]
     fn forms_are_given_back() {
-        let weight: Tensor<4> = scattered([19, 17, 3, 3], &device());
-        if !crate::device::is_plain(&weight) {
-            return;
-        }
-        let flex = crate::device::to_flex(weight.clone());
-        let prepared = Layer { weight: Param::from_tensor(weight) }.prepare_inference();
-        let first = super::forms(&flex).expect("registered");
+        let Some((layer, weight)) = on_flex() else { return };
+        let prepared = layer.prepare_inference();
+        let first = super::forms(&weight).expect("registered");
         assert!(!first.packed_rows.is_made());
         prepared.forward();
         assert!(first.packed_rows.is_made());
         drop(prepared);
-        assert!(super::forms(&flex).is_none());
+        assert!(super::forms(&weight).is_none());
     }
 }

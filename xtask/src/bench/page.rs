@@ -82,7 +82,7 @@ impl Ratios {
              A turn repeats the case for a while; its time is the median. The table has the lower quartile of the turns, the\n\
              ratio of the two (below 1 ours is faster), and the least and largest ratio of two turns that followed each other. Machine:\n\
              {}. Versions: {}.\n\n\
-             `NAME/train` is forward and backward: the gradients of the input and of the parameters, from one of the output. For a\n\
+             `NAME/train` is forward and backward: the gradients of the input and of the parameters, from ones for the output. For a\n\
              model it is a whole step with its optimiser, PyTorch's fused AdamW or SGD. In `NAME/bf16` and\n\
              `NAME/q8` our linear layers multiply bfloat16 or 8 bits, and the peer's 32-bit floats.\n",
             machine(),

@@ -201,14 +201,7 @@ impl Layer {
                     for ((group, part), kernels) in band.groups(self).into_iter().enumerate().zip(kernels) {
                         let rows = rows.clone();
                         let channels = 0..self.channels_in;
-                        AutoArch::new().dispatch(Multiply {
-                            tiles,
-                            count,
-                            step,
-                            channels,
-                            kernels,
-                            products,
-                        });
+                        AutoArch::new().dispatch(Multiply { tiles, count, channels, kernels, products });
                         self.write(rows, group, finish, products, part);
                     }
                 });
@@ -241,14 +234,7 @@ impl Layer {
                             channels: channels.clone(),
                             kernels,
                         });
-                        AutoArch::new().dispatch(Multiply {
-                            tiles,
-                            count,
-                            step,
-                            channels,
-                            kernels,
-                            products,
-                        });
+                        AutoArch::new().dispatch(Multiply { tiles, count, channels, kernels, products });
                     }
                     self.write(rows.clone(), group, finish, products, part);
                 });
@@ -328,10 +314,8 @@ impl WithSimd for TransformKernels<'_> {
 struct Multiply<'a> {
     /// `[block, point, tile]` lines.
     tiles: &'a [f32],
-    /// Of tiles.
+    /// Of tiles, which are [`spaced`].
     count: usize,
-    /// Lines from a point to the next.
-    step: usize,
     /// Of the input. The first start the sum, the others are added.
     channels: Range<usize>,
     kernels: &'a [f32],
@@ -344,16 +328,17 @@ impl WithSimd for Multiply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let block = POINTS * self.step;
+        let step = spaced(self.count);
+        let block = POINTS * step;
         let tiles = &self.tiles.as_chunks::<LINE>().0[self.channels.start / LINE * block..];
         let kernels = self.kernels.as_chunks::<STRIP>().0;
         let kernels = kernels.chunks_exact(kernels.len() / POINTS);
-        let products = self.products.as_chunks_mut::<STRIP>().0.chunks_exact_mut(self.step);
+        let products = self.products.as_chunks_mut::<STRIP>().0.chunks_exact_mut(step);
         let start = if self.channels.start == 0 { Start::Zero } else { Start::Tile };
         for (point, (kernels, products)) in kernels.zip(products).enumerate() {
             let kernels: &[StripRow] = &kernels[..self.channels.len()];
             for (tile, count) in pieces(self.count, most_rows::<S>()) {
-                let left = Left { lines: &tiles[point * self.step + tile..], block };
+                let left = Left { lines: &tiles[point * step + tile..], block };
                 tile_product::<S>(left, kernels, start, &mut products[tile..tile + count]);
             }
         }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::tiles::{ReadTiles, Source};
 use super::transform::{OfGradient, ToKernel, transform};
-use super::{Images, Layer, POINTS, TILE, WINDOW};
+use super::{Images, Layer, POINTS, TILE, WINDOW, spaced};
 use crate::convolution::shape::Shape;
 use crate::lines::from_lines;
 use crate::product::{STRIP, Start, StripRow, add_transposed_product};
@@ -72,7 +72,7 @@ impl Transformed<'_> {
     fn with(self, f: impl FnOnce(Parts<'_>)) {
         let Self { layer, input, gradient, rows } = self;
         let count = rows.len() * layer.tiles()[1];
-        let step = count | 1;
+        let step = spaced(count);
         let (block_size, group_size) = (POINTS * step * LINE, POINTS * step * STRIP);
         let size = layer.blocks() * block_size;
         with_scratch(size + layer.channels_out.div_ceil(STRIP) * group_size, |scratch| {
