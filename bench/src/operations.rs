@@ -199,13 +199,23 @@ fn map<const D: usize, const O: usize, F: Fn(Tensor<D>) -> Tensor<O> + 'static>(
 }
 
 fn attentions(name: &str, causal: Causal) -> [Case; 2] {
-    // Queries, keys and values side by side, as a projection puts them out.
-    map(name, [3, 8, 12, 256, 64], move |_| {
-        move |input: Tensor<5>| {
-            let [query, key, value] = [0, 1, 2].map(|part| input.clone().narrow(0, part, 1).squeeze_dim(0));
-            attention(query, key, value, &AttentionOptions { causal, ..Default::default() })
+    let options = move || AttentionOptions { causal, ..Default::default() };
+    let forward = Case::new(name, move |device| {
+        let [query, key, value] = [(), (), ()].map(|()| random([8, 12, 256, 64], device));
+        move || finish(attention(query.clone(), key.clone(), value.clone(), &options()))
+    });
+    let train = Case::new(format!("{name}/train"), move |device| {
+        let device = device.clone().autodiff();
+        let inputs = [(), (), ()].map(|()| random([8, 12, 256, 64], &device).require_grad());
+        move || {
+            let [query, key, value] = inputs.clone();
+            let gradients = attention(query, key, value, &options()).backward();
+            for input in &inputs {
+                finish(input.grad(&gradients).expect("it was required"));
+            }
         }
-    })
+    });
+    [forward, train]
 }
 
 /// 25 million parameters, in the three matrices of a perceptron.

@@ -33,17 +33,17 @@ def training(make):
     """Forward and backward as part of a network: gradients of input and parameters from one of the output."""
 
     def prepare():
-        module, x = make()
+        module, *inputs = make()
         parameters = list(module.parameters()) if isinstance(module, nn.Module) else []
-        x.requires_grad_()
+        for x in inputs:
+            x.requires_grad_()
         ones = None
 
         def run():
             nonlocal ones
-            x.grad = None
-            for parameter in parameters:
-                parameter.grad = None
-            output = module(x)
+            for tensor in inputs + parameters:
+                tensor.grad = None
+            output = module(*inputs)
             if ones is None:
                 ones = torch.ones_like(output)
             output.backward(ones)
@@ -68,8 +68,12 @@ class Attention(nn.Module):
         super().__init__()
         self.causal = causal
 
-    def forward(self, x):
-        return F.scaled_dot_product_attention(*x, is_causal=self.causal)
+    def forward(self, query, key, value):
+        return F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+
+
+def attention(causal):
+    return lambda: (Attention(causal), *(random(8, 12, 256, 64) for _ in range(3)))
 
 
 def conv(batch, channels_in, channels_out, side, kernel, stride, groups):
@@ -140,8 +144,8 @@ LAYERS = {
     "adaptive_avg_pool/7_8x512x16x16": on(lambda x: F.adaptive_avg_pool2d(x, 7), 8, 512, 16, 16),
     "resize2d/nearest_8x64x56x56": on(lambda x: F.interpolate(x, scale_factor=2), 8, 64, 56, 56),
     "resize2d/bilinear_8x64x56x56": on(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), 8, 64, 56, 56),
-    "attention/8x12x256x64": lambda: (Attention(False), random(3, 8, 12, 256, 64)),
-    "attention/causal_8x12x256x64": lambda: (Attention(True), random(3, 8, 12, 256, 64)),
+    "attention/8x12x256x64": attention(False),
+    "attention/causal_8x12x256x64": attention(True),
     "cross_entropy/1024x32000": lambda: (CrossEntropy(1024, 32000), random(1024, 32000)),
     "segment_sum/200000x64_20000": lambda: (SegmentSum(200_000, 64, 20_000), random(200_000, 64)),
     "dropout/8x256x3072": on(lambda x: F.dropout(x, 0.1), 8, 256, 3072),

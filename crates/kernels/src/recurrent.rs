@@ -9,8 +9,9 @@ use burn::backend::Flex;
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::{Shape, TensorData};
 use macerator::Simd;
+use rayon::prelude::*;
 
-use crate::fresh::filled;
+use crate::fresh::Fresh;
 use crate::memory::{FlexTensor, values};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
 use crate::vector::Line;
@@ -83,29 +84,29 @@ impl Recurrent {
     /// The strips of a weight `[D, G D]`, one after the other; zeros for units that only fill the last group. Of a bias
     /// `[G D]`, a row for each strip.
     pub(crate) fn strips(self, weight: &[f32]) -> Vec<StripRow> {
-        (0..self.padded() / STRIP)
-            .flat_map(|strip| {
-                let columns: [_; STRIP] = std::array::from_fn(|column| self.column(strip * STRIP + column));
-                let rows = weight.chunks_exact(self.wide());
-                rows.map(move |row| columns.map(|column| column.map_or(0.0, |column| row[column])))
-            })
-            .collect()
+        let rows = weight.len() / self.wide();
+        let mut strips = vec![[0.0; STRIP]; self.padded() / STRIP * rows];
+        strips.par_chunks_mut(rows).enumerate().for_each(|(strip, numbers)| {
+            let columns: [_; STRIP] = std::array::from_fn(|column| self.column(strip * STRIP + column));
+            for (numbers, row) in numbers.iter_mut().zip(weight.chunks_exact(self.wide())) {
+                *numbers = columns.map(|column| column.map_or(0.0, |column| row[column]));
+            }
+        });
+        strips
     }
 
     /// The strips of the transpose, their rows in the order of the gates of the groups.
     pub(crate) fn transposed_strips(self, weight: &[f32]) -> Vec<StripRow> {
-        (0..self.d_hidden.div_ceil(STRIP))
-            .flat_map(|strip| (0..self.padded()).map(move |place| (strip, place)))
-            .map(|(strip, place)| {
-                let mut numbers = [0.0; STRIP];
-                if let Some(column) = self.column(place) {
-                    for (number, row) in numbers.iter_mut().zip(strip * STRIP..self.d_hidden) {
-                        *number = weight[row * self.wide() + column];
-                    }
+        let mut strips = vec![[0.0; STRIP]; self.d_hidden.div_ceil(STRIP) * self.padded()];
+        strips.par_chunks_mut(self.padded()).enumerate().for_each(|(strip, rows)| {
+            for (place, numbers) in rows.iter_mut().enumerate() {
+                let Some(column) = self.column(place) else { continue };
+                for (number, row) in numbers.iter_mut().zip(strip * STRIP..self.d_hidden) {
+                    *number = weight[row * self.wide() + column];
                 }
-                numbers
-            })
-            .collect()
+            }
+        });
+        strips
     }
 
     /// Adds to the gradient `[rows, D]` of the state before a step what comes through the weight, from its
@@ -130,18 +131,17 @@ impl Recurrent {
         }
     }
 
-    /// `[steps, B, width]` of the parts `[steps, rows, width]` of all jobs.
-    pub(crate) fn joined<'a>(self, parts: impl Iterator<Item = &'a [f32]> + Clone, steps: usize) -> Vec<f32> {
-        filled(parts.clone().map(<[f32]>::len).sum(), |mut memory| {
-            for step in 0..steps {
-                for part in parts.clone() {
-                    let length = part.len() / steps;
-                    let place;
-                    (place, memory) = memory.split_at(length);
-                    place.copied(&part[step * length..][..length]);
-                }
+    /// What each job has of the memory of a tensor `[..., B, width]`: at each step, its sequences.
+    pub(crate) fn divided(self, mut memory: Fresh<'_>, width: usize) -> Vec<Vec<Fresh<'_>>> {
+        let mut jobs: Vec<Vec<Fresh<'_>>> = (0..self.jobs()).map(|_| Vec::new()).collect();
+        while !memory.is_empty() {
+            for (index, job) in jobs.iter_mut().enumerate() {
+                let part;
+                (part, memory) = memory.split_at(self.sequences(index).len() * width);
+                job.push(part);
             }
-        })
+        }
+        jobs
     }
 
     /// The gradient of the weight, from the first state `[B, D]`, the states after each step `[T, B, D]` (and what may come

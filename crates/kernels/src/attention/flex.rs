@@ -19,7 +19,7 @@ use crate::matrix::Matrix;
 use crate::memory::{FlexTensor, contiguous, for_each};
 use crate::scalar::exp;
 use crate::scratch::with_scratch;
-use crate::vector::LINE;
+use crate::vector::{LINE, lanes, load, multiply_add, splat, store};
 
 /// Parts that the work falls into at least, where it can, whatever the number of threads.
 const PARTS: usize = 8;
@@ -293,16 +293,17 @@ impl<'a> Heads<'a> {
     }
 
     /// Queries that are too few for products of matrices, as there is one where text is generated; nothing if there are more.
-    fn few_queries(&self, head: usize, rows: &Range<usize>, last: usize) -> Option<FewQueries> {
+    fn few_queries(&self, head: usize, rows: &Range<usize>, last: usize) -> Option<FewQueries<'_>> {
         if rows.len() > FEW {
             return None;
         }
         let Sizes { heads, groups, .. } = self.sizes;
         let [key, value] =
-            [&self.key, &self.value].map(|tensor| part(tensor, groups, head * groups / heads, 0..last));
+            [&self.key, &self.value].map(|tensor| matrix(tensor, groups, head * groups / heads));
         Some(FewQueries {
             hidden: self.hidden(head, rows.clone(), last),
-            query: part(&self.query, heads, head, rows.clone()),
+            query: matrix(&self.query, heads, head),
+            first: rows.start,
             key,
             value,
             last,
@@ -331,19 +332,13 @@ fn part(tensor: &FlexTensor, heads: usize, head: usize, rows: Range<usize>) -> F
     tensor.clone().with_layout(layout.narrow(2, rows.start, rows.len()))
 }
 
-/// A row of `[1, 1, rows, D]` whose numbers lie side by side.
-#[inline(always)]
-fn row(tensor: &FlexTensor, index: usize) -> &[f32] {
-    let layout = tensor.layout();
-    let start = layout.start_offset() + index * layout.strides()[2].unsigned_abs();
-    &tensor.storage()[start..start + layout.shape()[3]]
-}
-
 /// Queries of one head that are multiplied with each key.
-struct FewQueries {
-    query: FlexTensor,
-    key: FlexTensor,
-    value: FlexTensor,
+struct FewQueries<'a> {
+    query: Matrix<'a>,
+    /// Of the queries.
+    first: usize,
+    key: Matrix<'a>,
+    value: Matrix<'a>,
     hidden: Option<FlexTensor>,
     /// Keys that the last query sees.
     last: usize,
@@ -354,7 +349,7 @@ struct FewQueries {
 /// The most of them.
 const FEW: usize = 4;
 
-impl FewQueries {
+impl FewQueries<'_> {
     /// Adds the values that they see, by their weights, to a row for each.
     fn write(&self, output: &mut [&mut [f32]]) {
         let queries = output.len();
@@ -374,7 +369,7 @@ impl FewQueries {
 
 /// The products of each query with each key.
 struct Scores<'a> {
-    few: &'a FewQueries,
+    few: &'a FewQueries<'a>,
     scores: &'a mut [f32],
 }
 
@@ -384,11 +379,11 @@ impl WithSimd for Scores<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         for (index, scores) in self.scores.chunks_exact_mut(self.few.last).enumerate() {
-            let (query, query_rest) = row(&self.few.query, index).as_chunks::<LINE>();
+            let (query, query_rest) = self.few.query.row(self.few.first + index).as_chunks::<LINE>();
             for (part, scores) in scores.chunks_mut(LINE).enumerate() {
                 let mut lines = [[0.0_f32; LINE]; LINE];
                 for (key, line) in lines[..scores.len()].iter_mut().enumerate() {
-                    let (key, key_rest) = row(&self.few.key, part * LINE + key).as_chunks::<LINE>();
+                    let (key, key_rest) = self.few.key.row(part * LINE + key).as_chunks::<LINE>();
                     for (query, key) in query.iter().zip(key) {
                         for ((sum, &query), &key) in line.iter_mut().zip(query).zip(key) {
                             *sum = query.mul_add(key, *sum);
@@ -405,9 +400,12 @@ impl WithSimd for Scores<'_> {
     }
 }
 
+/// Vectors of a value that are summed at a time.
+const REGISTERS: usize = 4;
+
 /// The sums of values by weights.
 struct Values<'a, 'b> {
-    few: &'a FewQueries,
+    few: &'a FewQueries<'a>,
     weights: &'a [f32],
     output: &'a mut [&'b mut [f32]],
 }
@@ -417,10 +415,31 @@ impl WithSimd for Values<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        for (output, weights) in self.output.iter_mut().zip(self.weights.chunks_exact(self.few.last)) {
-            for (key, &weight) in weights.iter().enumerate() {
-                for (sum, &value) in output.iter_mut().zip(row(&self.few.value, key)) {
-                    *sum = value.mul_add(weight, *sum);
+        let Self { few, weights, output } = self;
+        let at_once = REGISTERS * lanes::<S>();
+        for (output, weights) in output.iter_mut().zip(weights.chunks_exact(few.last)) {
+            for (block, sums) in output.chunks_mut(at_once).enumerate() {
+                let first = block * at_once;
+                if sums.len() < at_once {
+                    for (key, &weight) in weights.iter().enumerate() {
+                        for (sum, &value) in sums.iter_mut().zip(&few.value.row(key)[first..]) {
+                            *sum = value.mul_add(weight, *sum);
+                        }
+                    }
+                    continue;
+                }
+                let mut vectors = [splat::<S>(0.0); REGISTERS];
+                for (index, vector) in vectors.iter_mut().enumerate() {
+                    *vector = load(&sums[index * lanes::<S>()..]);
+                }
+                for (key, &weight) in weights.iter().enumerate() {
+                    let values = &few.value.row(key)[first..];
+                    for (index, vector) in vectors.iter_mut().enumerate() {
+                        *vector = multiply_add(load(&values[index * lanes::<S>()..]), splat(weight), *vector);
+                    }
+                }
+                for (index, vector) in vectors.into_iter().enumerate() {
+                    store(&mut sums[index * lanes::<S>()..], vector);
                 }
             }
         }

@@ -14,6 +14,9 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::extension::{GruGradient, GruOps};
+use crate::channels_last::put;
+use crate::fresh::{Fresh, filled};
+use crate::matrix::padded;
 use crate::memory::{FlexTensor, contiguous, for_each, values};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
 use crate::recurrent::{Gates, Recurrent, blocks, tensor};
@@ -89,24 +92,27 @@ enum Keep {
 
 fn forward(shape: Recurrent, inputs: &[FlexTensor; 4], keep: Keep) -> (FlexTensor, Vec<Vec<Activated>>) {
     let [projected, weight, bias, hidden] = inputs.each_ref().map(values);
-    let strips = shape.strips(weight);
-    let bias = shape.strips(bias);
-    let mut jobs: Vec<ForwardJob> = (0..shape.jobs()).map(|_| ForwardJob::default()).collect();
-    for_each(jobs.par_iter_mut().enumerate(), |(index, job)| {
-        let (strips, bias, sequences) = (&strips, &bias, shape.sequences(index));
-        AutoArch::new().dispatch(Forward { shape, sequences, strips, bias, projected, hidden, keep, job });
+    let (strips, bias) = (&shape.strips(weight), &shape.strips(bias));
+    let mut kept: Vec<Vec<Activated>> = (0..shape.jobs()).map(|_| Vec::new()).collect();
+    let size = [shape.steps, shape.batch, shape.d_hidden];
+    let output = filled(size.iter().product(), |memory| {
+        let jobs = shape.divided(memory, shape.d_hidden).into_par_iter().zip(&mut kept).enumerate();
+        for_each(jobs, |(index, (states, kept))| {
+            let sequences = shape.sequences(index);
+            AutoArch::new().dispatch(Forward {
+                shape,
+                sequences,
+                strips,
+                bias,
+                projected,
+                hidden,
+                states,
+                keep,
+                kept,
+            });
+        });
     });
-    let Recurrent { steps, batch, d_hidden, .. } = shape;
-    let output = shape.joined(jobs.iter().map(|job| &job.states[..]), steps);
-    let kept = jobs.into_iter().map(|job| job.activated).collect();
-    (tensor(output, [steps, batch, d_hidden]), kept)
-}
-
-#[derive(Default)]
-struct ForwardJob {
-    /// `h` after each step, of this job's sequences.
-    states: Vec<f32>,
-    activated: Vec<Activated>,
+    (tensor(output, size), kept)
 }
 
 /// Takes sequences through all steps.
@@ -118,8 +124,10 @@ struct Forward<'a> {
     bias: &'a [StripRow],
     projected: &'a [f32],
     hidden: &'a [f32],
+    /// For `h` after each step, of these sequences.
+    states: Vec<Fresh<'a>>,
     keep: Keep,
-    job: &'a mut ForwardJob,
+    kept: &'a mut Vec<Activated>,
 }
 
 impl WithSimd for Forward<'_> {
@@ -127,7 +135,7 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { shape, sequences, strips, bias, projected, hidden, keep, job } = self;
+        let Self { shape, sequences, strips, bias, projected, hidden, states: outputs, keep, kept } = self;
         let Recurrent { steps, batch, d_hidden, .. } = shape;
         let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
         let hidden = &hidden[first * d_hidden..sequences.end * d_hidden];
@@ -136,12 +144,12 @@ impl WithSimd for Forward<'_> {
         let mut before: Vec<Line> = blocks(hidden, d_hidden);
         before.resize(groups * LINES * rows, [0.0; LINE]);
         let mut after = before.clone();
-        job.states = vec![0.0; steps * rows * d_hidden];
         if keep == Keep::Gates {
-            job.activated.reserve(steps * groups * rows);
+            kept.reserve(steps * groups * rows);
         }
         let mut tiles = [[[0.0; STRIP]; TILE]; GATES.count];
-        for (step, output) in job.states.chunks_exact_mut(rows * d_hidden).enumerate() {
+        for (step, output) in outputs.into_iter().enumerate() {
+            let output = output.zeroed();
             for group in 0..groups {
                 let units = shape.units(group);
                 for (start, count) in pieces(rows, most_rows::<S>()) {
@@ -158,16 +166,16 @@ impl WithSimd for Forward<'_> {
                         let input = &projected[(step * batch + first + row) * shape.wide()..];
                         let mut gates = [[0.0; STRIP]; GATES.count];
                         for (gate, numbers) in gates.iter_mut().enumerate() {
-                            numbers[..units.len()].copy_from_slice(&input[gate * d_hidden..][units.clone()]);
+                            *numbers = padded(&input[gate * d_hidden..][units.clone()]);
                         }
                         let state = &mut states[group * rows + row];
                         let activated = advance(gates, tiles.each_ref().map(|tile| &tile[place]), state);
-                        output[row * d_hidden..][units.clone()].copy_from_slice(&state[..units.len()]);
+                        put(state, &mut output[row * d_hidden..][units.clone()]);
                         for (line, numbers) in state.as_chunks::<LINE>().0.iter().enumerate() {
                             after[(group * LINES + line) * rows + row] = *numbers;
                         }
                         if keep == Keep::Gates {
-                            job.activated.push(activated);
+                            kept.push(activated);
                         }
                     }
                 }
@@ -194,40 +202,38 @@ fn advance(input: [StripRow; 3], from_state: [&StripRow; 3], state: &mut StripRo
 fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
     let shape = kept.shape;
     let Recurrent { steps, batch, d_hidden, .. } = shape;
-    let strips = shape.transposed_strips(values(&kept.weight));
-    let mut jobs: Vec<BackwardJob> = kept.jobs.iter().map(|_| BackwardJob::default()).collect();
-    for_each(jobs.par_iter_mut().zip(&kept.jobs).enumerate(), |(index, (job, activated))| {
-        let (strips, sequences) = (&strips, shape.sequences(index));
-        let [hidden, output, gradient] = [&kept.hidden, &kept.output, gradient].map(values);
-        AutoArch::new().dispatch(Backward {
-            shape,
-            sequences,
-            strips,
-            activated,
-            hidden,
-            output,
-            gradient,
-            job,
+    let strips = &shape.transposed_strips(values(&kept.weight));
+    let size = [steps * batch, shape.wide()];
+    let mut states: Vec<Vec<f32>> = kept.jobs.iter().map(|_| Vec::new()).collect();
+    let mut from_state = Vec::new();
+    let projected = filled(size.iter().product(), |projected| {
+        from_state = filled(size.iter().product(), |from_state| {
+            let [projected, from_state] =
+                [projected, from_state].map(|memory| shape.divided(memory, shape.wide()));
+            let parts = projected.into_par_iter().zip(from_state);
+            let jobs = states.par_iter_mut().zip(&kept.jobs).zip(parts).enumerate();
+            for_each(jobs, |(index, ((state, activated), (projected, from_state)))| {
+                let [hidden, output, gradient] = [&kept.hidden, &kept.output, gradient].map(values);
+                AutoArch::new().dispatch(Backward {
+                    shape,
+                    sequences: shape.sequences(index),
+                    strips,
+                    activated,
+                    hidden,
+                    output,
+                    gradient,
+                    projected,
+                    from_state,
+                    state,
+                });
+            });
         });
     });
-    let projected = shape.joined(jobs.iter().map(|job| &job.projected[..]), steps);
-    let from_state = shape.joined(jobs.iter().map(|job| &job.from_state[..]), steps);
-    let hidden = shape.joined(jobs.iter().map(|job| &job.hidden[..]), 1);
-    let from_state = tensor(from_state, [steps * batch, shape.wide()]);
+    let from_state = tensor(from_state, size);
     let weight = shape.weight_gradient(&kept.hidden, &kept.output, from_state.clone());
     let bias = Flex::float_reshape(Flex::float_sum_dim(from_state, 0), Shape::new([shape.wide()]));
-    [tensor(projected, [steps, batch, shape.wide()]), weight, bias, tensor(hidden, [batch, d_hidden])]
-}
-
-/// The gradients of a job's sequences.
-#[derive(Default)]
-struct BackwardJob {
-    /// Of what the input contributed to the gates, `[T, rows, 3 D]`.
-    projected: Vec<f32>,
-    /// Of what the state contributed, `[T, rows, 3 D]`: of the last gate before it was reset.
-    from_state: Vec<f32>,
-    /// Of the state before the first step.
-    hidden: Vec<f32>,
+    let hidden = tensor(states.concat(), [batch, d_hidden]);
+    [tensor(projected, [steps, batch, shape.wide()]), weight, bias, hidden]
 }
 
 /// Takes gradients back through all steps.
@@ -240,7 +246,12 @@ struct Backward<'a> {
     hidden: &'a [f32],
     output: &'a [f32],
     gradient: &'a [f32],
-    job: &'a mut BackwardJob,
+    /// For the gradients of what the input contributed to the gates at each step, of these sequences.
+    projected: Vec<Fresh<'a>>,
+    /// For those of what the state contributed: of the last gate before it was reset.
+    from_state: Vec<Fresh<'a>>,
+    /// Becomes the gradient of the state before the first step.
+    state: &'a mut Vec<f32>,
 }
 
 impl WithSimd for Backward<'_> {
@@ -248,15 +259,25 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { shape, sequences, strips, activated, hidden, output, gradient, job } = self;
-        let Recurrent { steps, batch, d_hidden, .. } = shape;
+        let Self {
+            shape,
+            sequences,
+            strips,
+            activated,
+            hidden,
+            output,
+            gradient,
+            projected,
+            from_state,
+            state,
+        } = self;
+        let Recurrent { batch, d_hidden, .. } = shape;
         let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
         let wide = shape.wide();
-        job.projected = vec![0.0; steps * rows * wide];
-        job.from_state = vec![0.0; steps * rows * wide];
-        job.hidden = vec![0.0; rows * d_hidden];
+        *state = vec![0.0; rows * d_hidden];
         let mut lines: Vec<Line> = vec![[0.0; LINE]; groups * GATES.count * LINES * rows];
-        for step in (0..steps).rev() {
+        for (step, places) in projected.into_iter().zip(from_state).enumerate().rev() {
+            let mut places = [places.0, places.1].map(Fresh::zeroed);
             let before = match step {
                 0 => hidden,
                 _ => &output[(step - 1) * batch * d_hidden..],
@@ -265,29 +286,28 @@ impl WithSimd for Backward<'_> {
                 let units = shape.units(group);
                 for row in 0..rows {
                     let place = (first + row) * d_hidden;
-                    let mut state = [0.0; STRIP];
-                    state[..units.len()].copy_from_slice(&before[place..][units.clone()]);
-                    let mut slope = [0.0; STRIP];
-                    let outside = &gradient[step * batch * d_hidden + place..][units.clone()];
-                    let inside = &mut job.hidden[row * d_hidden..][units.clone()];
-                    for (slope, (outside, inside)) in slope.iter_mut().zip(outside.iter().zip(&*inside)) {
-                        *slope = outside + inside;
+                    let before: StripRow = padded(&before[place..][units.clone()]);
+                    let mut slope: StripRow =
+                        padded(&gradient[step * batch * d_hidden + place..][units.clone()]);
+                    let inside = &mut state[row * d_hidden..][units.clone()];
+                    for (slope, inside) in slope.iter_mut().zip(padded::<STRIP>(inside)) {
+                        *slope += inside;
                     }
                     let activated = &activated[(step * groups + group) * rows + row];
-                    let Slopes { input, from_state } = slopes(activated, &state, &mut slope);
-                    inside.copy_from_slice(&slope[..units.len()]);
-                    for (gate, (input, from_state)) in input.iter().zip(&from_state).enumerate() {
-                        let start = (step * rows + row) * wide + gate * d_hidden + units.start;
-                        let place = start..start + units.len();
-                        job.projected[place.clone()].copy_from_slice(&input[..units.len()]);
-                        job.from_state[place].copy_from_slice(&from_state[..units.len()]);
-                        for (line, numbers) in from_state.as_chunks::<LINE>().0.iter().enumerate() {
+                    let Slopes { input, from_state } = slopes(activated, &before, &mut slope);
+                    put(&slope, inside);
+                    for (gate, numbers) in input.iter().zip(&from_state).enumerate() {
+                        let start = row * wide + gate * d_hidden;
+                        for (numbers, place) in [numbers.0, numbers.1].into_iter().zip(places.iter_mut()) {
+                            put(numbers, &mut place[start..][units.clone()]);
+                        }
+                        for (line, numbers) in numbers.1.as_chunks::<LINE>().0.iter().enumerate() {
                             lines[((group * GATES.count + gate) * LINES + line) * rows + row] = *numbers;
                         }
                     }
                 }
             }
-            shape.add_gradient::<S>(&lines, strips, &mut job.hidden);
+            shape.add_gradient::<S>(&lines, strips, state);
         }
     }
 }

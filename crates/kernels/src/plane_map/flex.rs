@@ -162,12 +162,30 @@ impl WithSimd for Means<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        for (mean, plane) in self.output.iter_mut().zip(self.planes.chunks_exact(self.pixels)) {
+        let Self { planes, pixels, output } = self;
+        if pixels <= SUMMED {
+            // Small planes, 16 side by side.
+            let mut lines = [[0.0; LINE]; SUMMED];
+            for (means, planes) in output.chunks_mut(LINE).zip(planes.chunks(LINE * pixels)) {
+                to_lines::<S>(planes, pixels, means.len(), &mut lines[..pixels]);
+                let mut sums = [0.0; LINE];
+                for line in &lines[..pixels] {
+                    for (sum, number) in sums.iter_mut().zip(line) {
+                        *sum += number;
+                    }
+                }
+                for (mean, sum) in means.iter_mut().zip(sums) {
+                    *mean = sum / pixels as f32;
+                }
+            }
+            return;
+        }
+        for (mean, plane) in output.iter_mut().zip(planes.chunks_exact(pixels)) {
             let mut total = 0.0_f64;
             for piece in plane.chunks(PIECE) {
                 total += f64::from(sum(piece, |x| x));
             }
-            *mean = (total / self.pixels as f64) as f32;
+            *mean = (total / pixels as f64) as f32;
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, module};
-use libellus_kernels::unbind;
+use burn::tensor::{Device, Tensor};
+use libellus_kernels::{linear, unbind};
 
 use crate::{Dropout, trace};
 
@@ -174,12 +174,18 @@ impl RecurrentWeights {
 
     /// What the input contributes to all gates of all steps: `[T, B, I]` to `[T, B, G D]`.
     pub(super) fn projected(&self, sequence: Tensor<3>) -> Tensor<3> {
-        module::linear(sequence, self.weight_ih.val(), self.bias_ih.as_ref().map(|bias| bias.val()))
+        linear(sequence, self.weight_ih.val(), self.bias_ih.as_ref().map(|bias| bias.val()))
+    }
+
+    /// The same with both biases, for cells that add them up.
+    pub(super) fn projected_with_biases(&self, sequence: Tensor<3>) -> Tensor<3> {
+        let biases = self.bias_ih.iter().chain(&self.bias_hh).map(|bias| bias.val());
+        linear(sequence, self.weight_ih.val(), biases.reduce(Tensor::add))
     }
 
     /// What the state before contributes to all gates: `[B, D]` to `[B, G D]`.
     pub(super) fn recurrent(&self, hidden: Tensor<2>) -> Tensor<2> {
-        module::linear(hidden, self.weight_hh.val(), self.bias_hh.as_ref().map(|bias| bias.val()))
+        linear(hidden, self.weight_hh.val(), self.bias_hh.as_ref().map(|bias| bias.val()))
     }
 }
 

@@ -67,10 +67,7 @@ fn steps(
     input: Tensor<3>,
     [hidden, cell]: [Tensor<2>; 2],
 ) -> (Tensor<3>, [Tensor<2>; 2]) {
-    let projected = match &weights.bias_hh {
-        Some(bias) => weights.projected(input) + bias.val().unsqueeze(),
-        None => weights.projected(input),
-    };
+    let projected = weights.projected_with_biases(input);
     let LstmSequence { hidden: output, cell } = lstm(projected, weights.weight_hh.val(), hidden, cell);
     let hidden = output.clone().narrow(0, output.dims()[0] - 1, 1).squeeze_dim(0);
     (output, [hidden, cell])

@@ -4,13 +4,15 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::super::Shape;
-use crate::channels_last::{blocks, put, transposed};
+use crate::channels_last::transposed;
 use crate::finish::Finish;
-use crate::fresh::filled;
-use crate::vector::{LINE, Line, lanes, load, multiply_add, splat, store};
+use crate::fresh::{Fresh, Writer, filled};
+use crate::vector::{LINE, lanes, load, multiply_add, splat, store};
 
-/// Elements of a kernel at most, as [`Shape::is_depthwise`] allows.
-const TAPS: usize = 49;
+/// Numbers of kernels that stay in half of a first-level cache while a row passes.
+const KERNELS: usize = 4096;
+/// Pixels that are computed at a time, where all of the kernel's columns meet the image.
+const PIXELS: usize = 4;
 
 /// The output, `[batch, height, width, channels]`, at least 16 of them.
 pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
@@ -18,14 +20,16 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Fini
     let row = shape.output[1] * shape.channels_out;
     filled(shape.of_output().iter().product(), |output| {
         output.par_chunks(row).enumerate().for_each(|(index, output)| {
-            let output = output.zeroed();
+            let mut pixels: Vec<Writer<'_>> = output.chunks(shape.channels_out).map(Fresh::writer).collect();
+            let output = &mut pixels;
             AutoArch::new().dispatch(Row { shape, input, kernels, finish, index, output });
+            Writer::finish_all(pixels);
         });
     })
 }
 
 /// A row of pixels.
-struct Row<'a> {
+struct Row<'a, 'b> {
     shape: &'a Shape,
     input: &'a [f32],
     /// `[taps, channels]`.
@@ -33,13 +37,11 @@ struct Row<'a> {
     finish: Finish<'a>,
     /// Counted through the batch.
     index: usize,
-    output: &'a mut [f32],
+    /// A piece for each pixel.
+    output: &'a mut [Writer<'b>],
 }
 
-/// Pixels that are computed at a time, where all of the kernel's columns meet the image.
-const PIXELS: usize = 4;
-
-impl WithSimd for Row<'_> {
+impl WithSimd for Row<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -53,81 +55,111 @@ impl WithSimd for Row<'_> {
     }
 }
 
-impl Row<'_> {
-    /// `WIDTH` is the kernel's, or 0 for any.
+impl Row<'_, '_> {
+    /// `WIDTH` is the kernel's, or 0 for any. Neighbouring numbers are read one after the other: all channels of a few pixels, or as many
+    /// as have kernels in the cache.
     #[inline(always)]
     fn compute<S: Simd, const WIDTH: usize>(self) {
         let Self { shape, input, kernels, finish, index, output } = self;
         let (channels, [height, width]) = (shape.channels_out, shape.input);
-        let start = index * output.len();
+        let kernel_width = if WIDTH > 0 { WIDTH } else { shape.kernel[1] };
         let (rows, first_row) = shape.met(0, index % shape.output[0]);
         let first_row = index / shape.output[0] * height + first_row;
-        let met = |column| shape.met(1, column);
+        let window = Window {
+            input,
+            kernels,
+            rows: rows.len(),
+            row_step: shape.dilation[0] * width * channels,
+            kernel_step: kernel_width * channels,
+            step: shape.dilation[1] * channels,
+            stride: shape.stride[1] * channels,
+            channels,
+        };
         // From the first column that sees all of the kernel's to the last.
-        let whole = |column: &usize| met(*column).0.len() == shape.kernel[1];
+        let whole = |column: &usize| shape.met(1, *column).0.len() == kernel_width;
         let first_whole = (0..shape.output[1]).find(whole).unwrap_or(shape.output[1]);
-        let last_whole =
-            (first_whole..shape.output[1]).rev().find(whole).map_or(first_whole, |last| last + 1);
-        let (row_step, step) = (shape.dilation[0] * width * channels, shape.dilation[1] * channels);
-        let stride = shape.stride[1] * channels;
-        for channel in blocks(channels) {
-            let of_channels = finish.of_channels(channel);
-            let mut kernel = [[0.0; LINE]; TAPS];
-            for (tap, kernels) in kernel.iter_mut().zip(kernels.chunks_exact(channels)) {
-                *tap = *line(kernels, channel);
-            }
-            let kernel = &kernel[rows.start * shape.kernel[1]..rows.end * shape.kernel[1]];
+        let end_whole = (first_whole..shape.output[1]).rev().find(whole).map_or(first_whole, |last| last + 1);
+        let at_a_time = (KERNELS / shape.taps() / LINE).max(1) * LINE;
+        for first in (0..channels).step_by(at_a_time) {
             let mut column = 0;
-            while column < shape.output[1] {
-                let (columns, first_column) = met(column);
-                let origin = (first_row * width + first_column) * channels + channel;
-                let mut sums = [[0.0; LINE]; PIXELS];
-                let count = if column >= first_whole && column + PIXELS <= last_whole { PIXELS } else { 1 };
-                if count == PIXELS {
-                    let kernel_width = if WIDTH > 0 { WIDTH } else { shape.kernel[1] };
-                    for lane in (0..LINE).step_by(lanes::<S>()) {
-                        let mut vectors = [splat::<S>(0.0); PIXELS];
-                        for (row, kernel) in kernel.chunks_exact(kernel_width).enumerate() {
-                            let input = &input[origin + row * row_step + lane..];
-                            for (tap, kernel) in kernel.iter().enumerate() {
-                                let kernel = load(&kernel[lane..]);
-                                let input = &input[tap * step..];
-                                for (pixel, sum) in vectors.iter_mut().enumerate() {
-                                    *sum = multiply_add(load(&input[pixel * stride..]), kernel, *sum);
-                                }
-                            }
-                        }
-                        for (sums, vector) in sums.iter_mut().zip(vectors) {
-                            store(&mut sums[lane..], vector);
-                        }
+            while column < output.len() {
+                let (columns, first_column) = shape.met(1, column);
+                let are_whole = column >= first_whole && column + PIXELS <= end_whole;
+                let pixels = &mut output[column..column + if are_whole { PIXELS } else { 1 }];
+                for start in (first..channels.min(first + at_a_time)).step_by(LINE) {
+                    // The last line has some channels of the one before it.
+                    let channel = start.min(channels - LINE);
+                    let origin = (first_row * width + first_column) * channels + channel;
+                    let kernel = (rows.start * kernel_width + columns.start) * channels + channel;
+                    let mut sums = [[0.0; LINE]; PIXELS];
+                    if are_whole {
+                        sums = window.sums::<S, PIXELS>(origin, kernel, kernel_width);
+                    } else {
+                        [sums[0]] = window.sums::<S, 1>(origin, kernel, columns.len());
                     }
-                } else if !columns.is_empty() {
-                    for lane in (0..LINE).step_by(lanes::<S>()) {
-                        let mut sum = splat::<S>(0.0);
-                        for (row, kernel) in kernel.chunks_exact(shape.kernel[1]).enumerate() {
-                            let input = &input[origin + row * row_step + lane..];
-                            for (tap, kernel) in kernel[columns.clone()].iter().enumerate() {
-                                sum = multiply_add(load(&input[tap * step..]), load(&kernel[lane..]), sum);
-                            }
+                    let sums = &mut sums[..pixels.len()];
+                    let of_channels = finish.of_channels(channel);
+                    for (pixel, sums) in (index * shape.output[1] + column..).zip(&mut *sums) {
+                        finish.pixel::<S, LINE>(&of_channels, pixel * channels + channel, sums);
+                    }
+                    finish.slow_nonlinearity(sums.as_flattened_mut());
+                    for (pixel, sums) in pixels.iter_mut().zip(sums) {
+                        if channel < start {
+                            sums.rotate_left(start - channel);
                         }
-                        store(&mut sums[0][lane..], sum);
+                        pixel.push(sums);
                     }
                 }
-                let sums = &mut sums[..count];
-                for (pixel, sums) in (column..).zip(&mut *sums) {
-                    finish.pixel::<S, LINE>(&of_channels, start + pixel * channels + channel, sums);
-                }
-                finish.slow_nonlinearity(sums.as_flattened_mut());
-                for (pixel, sums) in (column..).zip(&*sums) {
-                    put(sums, &mut output[pixel * channels + channel..]);
-                }
-                column += count;
+                column += pixels.len();
             }
         }
     }
 }
 
-#[inline(always)]
-fn line(numbers: &[f32], start: usize) -> &Line {
-    numbers[start..].first_chunk().expect("at least 16 channels")
+/// Where a pixel's sum finds its numbers.
+struct Window<'a> {
+    input: &'a [f32],
+    kernels: &'a [f32],
+    /// Of the kernel, as many as meet the image.
+    rows: usize,
+    /// To what the next row of the kernel meets.
+    row_step: usize,
+    /// To the next row of the kernel.
+    kernel_step: usize,
+    /// To what the next column of the kernel meets.
+    step: usize,
+    /// To what the next pixel meets.
+    stride: usize,
+    channels: usize,
+}
+
+impl Window<'_> {
+    /// The sums of 16 channels for neighbouring pixels, over some columns of the kernel. `origin` and `kernel` are where the first number of
+    /// input and kernel is.
+    #[inline(always)]
+    fn sums<S: Simd, const N: usize>(
+        &self,
+        origin: usize,
+        kernel: usize,
+        columns: usize,
+    ) -> [[f32; LINE]; N] {
+        let mut sums = [[0.0; LINE]; N];
+        for lane in (0..LINE).step_by(lanes::<S>()) {
+            let mut vectors = [splat::<S>(0.0); N];
+            for row in 0..self.rows {
+                for column in 0..columns {
+                    let tap = kernel + row * self.kernel_step + column * self.channels + lane;
+                    let tap = load(&self.kernels[tap..]);
+                    let input = &self.input[origin + row * self.row_step + column * self.step + lane..];
+                    for (pixel, sum) in vectors.iter_mut().enumerate() {
+                        *sum = multiply_add(load(&input[pixel * self.stride..]), tap, *sum);
+                    }
+                }
+            }
+            for (sums, vector) in sums.iter_mut().zip(vectors) {
+                store(&mut sums[lane..], vector);
+            }
+        }
+        sums
+    }
 }
