@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use libellus_layers::{Activation, Conv2d, DropPath, DropPathConfig, Initializer, LayerNorm, Linear};
 
 use super::config::{conv, linear, norm};
+use super::layout::{convolve, maps_of, pixels_of};
 
 /// Units of the hidden layer for each channel.
 const EXPANSION: usize = 4;
@@ -42,9 +43,10 @@ impl ConvNeXtBlock {
     /// - `input`: `[B, C, H, W]`
     /// - output: as `input`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let pixels = self.conv.forward(input.clone()).permute([0, 2, 3, 1]);
+        let [_, channels, _, _] = input.dims();
+        let pixels = pixels_of(convolve(&self.conv, input.clone()));
         let hidden = Activation::Gelu.forward(self.expand.forward(self.norm.forward(pixels)));
-        let branch = self.project.forward(hidden).permute([0, 3, 1, 2]) * self.layer_scale.val().unsqueeze();
-        self.drop_path.forward(branch) + input
+        let branch = self.project.forward(hidden) * self.layer_scale.val().reshape([1, 1, 1, channels]);
+        maps_of(self.drop_path.forward(branch) + pixels_of(input))
     }
 }

@@ -6,6 +6,7 @@
 
 mod block;
 mod config;
+mod layout;
 mod model;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use libellus_layers::trace::{tap, within};
 use libellus_layers::{AdaptiveAvgPool2d, Conv2d, LayerNorm, Linear};
 
 use super::ConvNeXtBlock;
+use super::layout::{convolve, maps_of, pixels_of};
 
 /// A ConvNeXt: a convolution of 4x4 patches, four stages of blocks, global average pooling, a layer norm, and a linear
 /// head.
@@ -110,7 +111,7 @@ impl Stem {
     /// - `images`: `[B, C, H, W]`
     /// - output: `[B, C', H / 4, W / 4]`, rounded down
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        normalize(&self.norm, self.conv.forward(images))
+        normalize(&self.norm, convolve(&self.conv, images))
     }
 }
 
@@ -128,7 +129,7 @@ impl Downsample {
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H / 2, W / 2]`, rounded down
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.conv.forward(normalize(&self.norm, input))
+        convolve(&self.conv, normalize(&self.norm, input))
     }
 }
 
@@ -159,5 +160,5 @@ impl ConvNeXtStage {
 
 /// Normalises each pixel over its channels, which come second in `maps`.
 fn normalize(norm: &LayerNorm, maps: Tensor<4>) -> Tensor<4> {
-    norm.forward(maps.permute([0, 2, 3, 1])).permute([0, 3, 1, 2])
+    maps_of(norm.forward(pixels_of(maps)))
 }
