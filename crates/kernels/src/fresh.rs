@@ -10,7 +10,31 @@ use rayon::prelude::*;
 pub(crate) struct Fresh<'a> {
     memory: &'a mut [MaybeUninit<f32>],
     /// Numbers of all pieces that are written.
-    written: &'a AtomicUsize,
+    written: &'a Written,
+}
+
+/// How many numbers are written. Each thread has a count in a cache line of its own, since pieces may be short, and threads would wait for
+/// one that they share.
+#[derive(Default)]
+struct Written([Count; COUNTS]);
+
+/// Threads beyond as many share counts.
+const COUNTS: usize = 8;
+
+#[derive(Default)]
+#[repr(align(64))]
+struct Count(AtomicUsize);
+
+impl Written {
+    #[inline(always)]
+    fn add(&self, numbers: usize) {
+        let thread = rayon::current_thread_index().unwrap_or(0);
+        self.0[thread % COUNTS].0.fetch_add(numbers, Ordering::Relaxed);
+    }
+
+    fn total(self) -> usize {
+        self.0.into_iter().map(|count| count.0.into_inner()).sum()
+    }
 }
 
 /// `len` numbers, every piece of which `fill` has to write.
@@ -19,9 +43,9 @@ pub(crate) struct Fresh<'a> {
 /// If `fill` leaves a piece out.
 pub(crate) fn filled(len: usize, fill: impl FnOnce(Fresh<'_>)) -> Vec<f32> {
     let mut numbers = Vec::with_capacity(len);
-    let written = AtomicUsize::new(0);
+    let written = Written::default();
     fill(Fresh { memory: &mut numbers.spare_capacity_mut()[..len], written: &written });
-    assert_eq!(written.into_inner(), len, "pieces of fresh memory were left out");
+    assert_eq!(written.total(), len, "pieces of fresh memory were left out");
     #[expect(unsafe_code, reason = "zeros take as long as many an operation: see docs/src/kernels.md")]
     // SAFETY: the capacity is at least `len`. Pieces don't overlap, each counts itself once, after it has been written from end to
     // end, and together they have counted to `len`.
@@ -146,7 +170,7 @@ impl<'a> Fresh<'a> {
     /// To be called when every number has been written.
     #[inline(always)]
     fn into_written(self) -> &'a mut [f32] {
-        self.written.fetch_add(self.memory.len(), Ordering::Relaxed);
+        self.written.add(self.memory.len());
         #[expect(unsafe_code, reason = "what was written is memory like any other")]
         // SAFETY: the methods above have written every number. Nobody else calls this one.
         unsafe {
@@ -190,7 +214,7 @@ impl Writer<'_> {
     /// # Panics
     /// If places are left.
     pub(crate) fn finish_all(writers: impl IntoIterator<Item = Self>) {
-        let mut all: Option<(&AtomicUsize, usize)> = None;
+        let mut all: Option<(&Written, usize)> = None;
         for Self { fresh, at } in writers {
             assert_eq!(at, fresh.len(), "places are left");
             let (written, len) = all.get_or_insert((fresh.written, 0));
@@ -198,7 +222,7 @@ impl Writer<'_> {
             *len += at;
         }
         if let Some((written, len)) = all {
-            written.fetch_add(len, Ordering::Relaxed);
+            written.add(len);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What recurrent kernels on flex share: sequences for the threads, weights in strips, and the way from there to whole
 //! tensors.
 //!
-//! Units are taken in groups, whose gates are the columns of one strip of the weight or of several.
+//! Each thread takes some sequences of the batch through all steps. Units are taken in groups of 32, each of whose gates are the columns of a
+//! strip of the weight. The products go straight into the activations and the new state, while they are in the first-level cache; the whole
+//! weight stays in the second-level cache from step to step.
 
 use std::ops::Range;
 
@@ -12,17 +14,20 @@ use macerator::Simd;
 use rayon::prelude::*;
 
 use crate::fresh::Fresh;
-use crate::memory::{FlexTensor, values};
+use crate::matrix::padded;
+use crate::memory::{FlexTensor, for_each_of, values};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
-use crate::vector::Line;
+use crate::vector::{LINE, Line};
 
-/// Gates side by side.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Gates {
-    /// Of a unit.
-    pub(crate) count: usize,
-    /// Units of a group: in the strips of one, all units' first gates come before all second ones.
-    pub(crate) group: usize,
+/// Lines of a strip's row.
+const LINES: usize = STRIP / LINE;
+
+/// Whether the gates are needed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Nothing,
+    /// For the backward pass.
+    Gates,
 }
 
 /// The sizes of a recurrent layer and its sequences, which threads divide among them.
@@ -31,31 +36,32 @@ pub(crate) struct Recurrent {
     pub(crate) steps: usize,
     pub(crate) batch: usize,
     pub(crate) d_hidden: usize,
-    gates: Gates,
+    /// Of a unit.
+    gates: usize,
     /// Sequences of a job.
     rows: usize,
 }
 
 impl Recurrent {
     /// Of gates `[T, B, G D]`.
-    pub(crate) fn of(projected: &FlexTensor, gates: Gates) -> Self {
+    pub(crate) fn of(projected: &FlexTensor, gates: usize) -> Self {
         let [steps, batch, wide] = projected.layout().shape().dims();
         let rows = batch.div_ceil(rayon::current_num_threads());
-        Self { steps, batch, d_hidden: wide / gates.count, gates, rows }
+        Self { steps, batch, d_hidden: wide / gates, gates, rows }
     }
 
     /// Numbers of all gates of a sequence at a step.
     pub(crate) fn wide(self) -> usize {
-        self.gates.count * self.d_hidden
+        self.gates * self.d_hidden
     }
 
     pub(crate) fn groups(self) -> usize {
-        self.d_hidden.div_ceil(self.gates.group)
+        self.d_hidden.div_ceil(STRIP)
     }
 
     /// The units of a group.
     pub(crate) fn units(self, group: usize) -> Range<usize> {
-        group * self.gates.group..((group + 1) * self.gates.group).min(self.d_hidden)
+        group * STRIP..((group + 1) * STRIP).min(self.d_hidden)
     }
 
     pub(crate) fn jobs(self) -> usize {
@@ -69,16 +75,12 @@ impl Recurrent {
 
     /// Numbers of all gates of all groups, with units that only fill the last one.
     fn padded(self) -> usize {
-        self.groups() * self.gates.count * self.gates.group
+        self.groups() * self.gates * STRIP
     }
 
-    /// Where the gate at a place among all those of all groups stands among those of a sequence; `None` for units that only
-    /// fill the last group.
-    fn column(self, place: usize) -> Option<usize> {
-        let Gates { count, group } = self.gates;
-        let (first, place) = (place / (count * group) * group, place % (count * group));
-        let unit = first + place % group;
-        (unit < self.d_hidden).then_some(place / group * self.d_hidden + unit)
+    /// Which of a unit's gates a strip has, and of which units.
+    fn content(self, strip: usize) -> (usize, Range<usize>) {
+        (strip % self.gates, self.units(strip / self.gates))
     }
 
     /// The strips of a weight `[D, G D]`, one after the other; zeros for units that only fill the last group. Of a bias
@@ -86,27 +88,53 @@ impl Recurrent {
     pub(crate) fn strips(self, weight: &[f32]) -> Vec<StripRow> {
         let rows = weight.len() / self.wide();
         let mut strips = vec![[0.0; STRIP]; self.padded() / STRIP * rows];
-        strips.par_chunks_mut(rows).enumerate().for_each(|(strip, numbers)| {
-            let columns: [_; STRIP] = std::array::from_fn(|column| self.column(strip * STRIP + column));
+        for_each_of(MOVED * rows * STRIP, strips.par_chunks_mut(rows).enumerate(), |(strip, numbers)| {
+            let (gate, units) = self.content(strip);
             for (numbers, row) in numbers.iter_mut().zip(weight.chunks_exact(self.wide())) {
-                *numbers = columns.map(|column| column.map_or(0.0, |column| row[column]));
+                *numbers = padded(&row[gate * self.d_hidden..][units.clone()]);
             }
         });
         strips
     }
 
+    /// The strip of a group's gate, of [all](Self::strips).
+    #[inline(always)]
+    pub(crate) fn strip(self, strips: &[StripRow], group: usize, gate: usize) -> &[StripRow] {
+        let strip = group * self.gates + gate;
+        &strips[strip * self.d_hidden..(strip + 1) * self.d_hidden]
+    }
+
     /// The strips of the transpose, their rows in the order of the gates of the groups.
     pub(crate) fn transposed_strips(self, weight: &[f32]) -> Vec<StripRow> {
-        let mut strips = vec![[0.0; STRIP]; self.d_hidden.div_ceil(STRIP) * self.padded()];
-        strips.par_chunks_mut(self.padded()).enumerate().for_each(|(strip, rows)| {
+        let rows = self.padded();
+        let mut strips = vec![[0.0; STRIP]; self.d_hidden.div_ceil(STRIP) * rows];
+        for_each_of(MOVED * rows * STRIP, strips.par_chunks_mut(rows).enumerate(), |(strip, rows)| {
             for (place, numbers) in rows.iter_mut().enumerate() {
-                let Some(column) = self.column(place) else { continue };
+                let (gate, mut units) = self.content(place / STRIP);
+                let Some(unit) = units.nth(place % STRIP) else { continue };
                 for (number, row) in numbers.iter_mut().zip(strip * STRIP..self.d_hidden) {
-                    *number = weight[row * self.wide() + column];
+                    *number = weight[row * self.wide() + gate * self.d_hidden + unit];
                 }
             }
         });
         strips
+    }
+
+    /// States `[rows, D]` as the left factor of products.
+    pub(crate) fn lines(self, states: &[f32]) -> Vec<Line> {
+        let mut lines = blocks(states, self.d_hidden);
+        lines.resize(self.groups() * LINES * (states.len() / self.d_hidden), [0.0; LINE]);
+        lines
+    }
+
+    /// Room for the gates of so many sequences as the left factor of products.
+    pub(crate) fn lines_of_gates(self, rows: usize) -> Vec<Line> {
+        vec![[0.0; LINE]; self.padded() / LINE * rows]
+    }
+
+    /// The part of each job in states `[B, D]`.
+    pub(crate) fn parts(self, states: &mut [f32]) -> impl IndexedParallelIterator<Item = &mut [f32]> {
+        states.par_chunks_mut(self.rows * self.d_hidden)
     }
 
     /// Adds to the gradient `[rows, D]` of the state before a step what comes through the weight, from its
@@ -155,6 +183,17 @@ impl Recurrent {
         let Self { steps, batch, d_hidden, .. } = self;
         let before = [values(hidden), &values(states)[..(steps - 1) * batch * d_hidden]].concat();
         Flex::float_matmul(Flex::float_transpose(tensor(before, [steps * batch, d_hidden])), gates)
+    }
+}
+
+/// Multiplications that take as long as moving a number.
+const MOVED: usize = 16;
+
+/// Puts a row of a strip, the units of a group or one of their gates, to its place in the left factor, which has so many rows.
+#[inline(always)]
+pub(crate) fn put_row(numbers: &StripRow, strip: usize, row: usize, rows: usize, lines: &mut [Line]) {
+    for (line, numbers) in numbers.as_chunks::<LINE>().0.iter().enumerate() {
+        lines[(strip * LINES + line) * rows + row] = *numbers;
     }
 }
 

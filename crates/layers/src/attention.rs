@@ -91,7 +91,8 @@ pub fn packed_attention(packed: Tensor<3>, n_heads: usize, options: &AttentionOp
     kernels::packed_attention(packed, n_heads, options.mask.clone(), scale, options.causal)
 }
 
-/// Queries, keys and values side by side as heads: `[B, T, 3 H D]` to three times `[B, H, T, D]`. Nothing is copied.
+/// Queries, keys and values side by side as heads: `[B, T, 3 H D]` to three times `[B, H, T, D]`: views, where the backend has
+/// them.
 ///
 /// # Panics
 /// If a third of the width isn't a multiple of `n_heads`.

@@ -147,6 +147,9 @@ pub struct AfterConv<'a> {
 }
 
 impl<'a> AfterConv<'a> {
+    /// The convolution alone; in evaluation on a CPU its output has the channels of a pixel side by side in memory.
+    pub const NOTHING: Self = Self { norm: None, residual: None, activation: Activation::Identity };
+
     /// A batch norm and a ReLU.
     pub fn norm_relu(norm: &'a BatchNorm) -> Self {
         Self { norm: Some(norm), residual: None, activation: Activation::Relu }

@@ -302,8 +302,7 @@ impl<'a> Heads<'a> {
             [&self.key, &self.value].map(|tensor| matrix(tensor, groups, head * groups / heads));
         Some(FewQueries {
             hidden: self.hidden(head, rows.clone(), last),
-            query: matrix(&self.query, heads, head),
-            first: rows.start,
+            query: matrix(&self.query, heads, head).narrowed(rows.clone()),
             key,
             value,
             last,
@@ -321,9 +320,9 @@ fn writers(rows: Vec<Fresh<'_>>) -> Vec<Writer<'_>> {
 fn matrix(tensor: &FlexTensor, heads: usize, head: usize) -> Matrix<'_> {
     let layout = tensor.layout();
     let [_, _, rows, columns] = layout.shape().dims();
-    let strides: Vec<usize> = layout.strides().iter().map(|stride| stride.unsigned_abs()).collect();
-    let start = layout.start_offset() + head / heads * strides[0] + head % heads * strides[1];
-    Matrix::of_rows(&tensor.storage()[start..], [rows, columns], strides[2])
+    let stride = |axis: usize| layout.strides()[axis].unsigned_abs();
+    let start = layout.start_offset() + head / heads * stride(0) + head % heads * stride(1);
+    Matrix::of_rows(&tensor.storage()[start..], [rows, columns], stride(2))
 }
 
 /// Some rows of a head of `[B, heads, T, D]`, counted over the whole batch, as `[1, 1, rows, D]`.
@@ -335,8 +334,6 @@ fn part(tensor: &FlexTensor, heads: usize, head: usize, rows: Range<usize>) -> F
 /// Queries of one head that are multiplied with each key.
 struct FewQueries<'a> {
     query: Matrix<'a>,
-    /// Of the queries.
-    first: usize,
     key: Matrix<'a>,
     value: Matrix<'a>,
     hidden: Option<FlexTensor>,
@@ -379,7 +376,7 @@ impl WithSimd for Scores<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         for (index, scores) in self.scores.chunks_exact_mut(self.few.last).enumerate() {
-            let (query, query_rest) = self.few.query.row(self.few.first + index).as_chunks::<LINE>();
+            let (query, query_rest) = self.few.query.row(index).as_chunks::<LINE>();
             for (part, scores) in scores.chunks_mut(LINE).enumerate() {
                 let mut lines = [[0.0_f32; LINE]; LINE];
                 for (key, line) in lines[..scores.len()].iter_mut().enumerate() {

@@ -150,6 +150,7 @@ fn few_queries() {
     for causal in [Causal::No, Causal::Yes] {
         for queries in 1..=5 {
             agrees([2, 6, 3, queries, 67, 33, 37], None, causal);
+            agrees([2, 6, 3, queries, 67, 33, 131], None, causal);
             agrees([2, 6, 3, queries, 67, 33, 37], Some([2, 1, queries, 67]), causal);
         }
         agrees([1, 2, 2, 3, 2, 1, 1], None, causal);
@@ -165,6 +166,12 @@ fn few_queries_of_parts_of_tensors() {
     let whole = |tensor: &Tensor<4>| Tensor::<4>::from_data(read(part(tensor)), &device);
     let expected = attention(query.clone(), whole(&key), whole(&value), None, 0.4, Causal::Yes);
     let actual = attention(query.clone(), part(&key), part(&value), None, 0.4, Causal::Yes);
+    assert_close(&read(actual), &read(expected), 0.0);
+    // One key and one value many times over.
+    let repeated = |tensor: &Tensor<4>| tensor.clone().narrow(2, 0, 1).expand([2, 2, 41, 16]);
+    let whole = |tensor: &Tensor<4>| Tensor::<4>::from_data(read(repeated(tensor)), &device);
+    let expected = attention(query.clone(), whole(&key), whole(&value), None, 0.4, Causal::No);
+    let actual = attention(query.clone(), repeated(&key), repeated(&value), None, 0.4, Causal::No);
     assert_close(&read(actual), &read(expected), 0.0);
     // Whose numbers don't lie side by side.
     let across = |tensor: &Tensor<4>| {

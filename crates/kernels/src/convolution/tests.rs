@@ -129,6 +129,9 @@ fn all_at_once_is_one_after_the_other() {
         case([2, 3, 9, 19], [3, 1, 3, 3], 1, 1),
         case([1, 3, 11, 13], [3, 1, 5, 5], 2, 2),
         case([2, 40, 9, 19], [40, 1, 3, 3], 1, 1),
+        case([2, 21, 3, 9], [21, 1, 5, 5], 1, 2),
+        // More channels than kernels of this size stay in a cache for.
+        case([1, 97, 4, 12], [97, 1, 7, 7], 1, 3),
         dilated(case([1, 17, 11, 13], [17, 1, 5, 3], 2, 3), [1, 2]),
         dilated(case([2, 7, 12, 11], [16, 7, 3, 3], 1, 3), [2, 3]),
         case([1, 5, 1, 2], [18, 5, 4, 4], 3, 4),

@@ -1,8 +1,4 @@
-//! Gated recurrent units on flex: each thread takes some sequences of the batch through all steps.
-//!
-//! Units are taken in groups of 32, whose gates are the columns of three strips of the weight. The products go straight into
-//! the activations and the new state, while they are in the first-level cache; the whole weight stays in the second-level
-//! cache from step to step.
+//! Gated recurrent units on flex; [`recurrent`](crate::recurrent) says how.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,15 +15,11 @@ use crate::fresh::{Fresh, filled};
 use crate::matrix::padded;
 use crate::memory::{FlexTensor, contiguous, for_each, values};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
-use crate::recurrent::{Gates, Recurrent, blocks, tensor};
+use crate::recurrent::{Keep, Recurrent, blocks, put_row, tensor};
 use crate::scalar::{sigmoid, tanh};
-use crate::vector::{LINE, Line};
 
 /// `r`, `z` and `n`.
-const GATES: Gates = Gates { count: 3, group: STRIP };
-
-/// Lines of the units of a group.
-const LINES: usize = STRIP / LINE;
+const GATES: usize = 3;
 
 impl GruOps for Flex {
     fn gru(
@@ -83,13 +75,6 @@ struct Activated {
     state: StripRow,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keep {
-    Nothing,
-    /// For the backward pass.
-    Gates,
-}
-
 fn forward(shape: Recurrent, inputs: &[FlexTensor; 4], keep: Keep) -> (FlexTensor, Vec<Vec<Activated>>) {
     let [projected, weight, bias, hidden] = inputs.each_ref().map(values);
     let (strips, bias) = (&shape.strips(weight), &shape.strips(bias));
@@ -141,39 +126,34 @@ impl WithSimd for Forward<'_> {
         let hidden = &hidden[first * d_hidden..sequences.end * d_hidden];
         let mut states: Vec<StripRow> = blocks(hidden, d_hidden);
         // The state before, as the product takes it, and the state after.
-        let mut before: Vec<Line> = blocks(hidden, d_hidden);
-        before.resize(groups * LINES * rows, [0.0; LINE]);
+        let mut before = shape.lines(hidden);
         let mut after = before.clone();
         if keep == Keep::Gates {
             kept.reserve(steps * groups * rows);
         }
-        let mut tiles = [[[0.0; STRIP]; TILE]; GATES.count];
+        let mut tiles = [[[0.0; STRIP]; TILE]; GATES];
         for (step, output) in outputs.into_iter().enumerate() {
             let output = output.zeroed();
             for group in 0..groups {
                 let units = shape.units(group);
                 for (start, count) in pieces(rows, most_rows::<S>()) {
                     for (gate, tile) in tiles.iter_mut().enumerate() {
-                        let strip = group * GATES.count + gate;
                         let tile = &mut tile[..count];
-                        tile.fill(bias[strip]);
+                        tile.fill(bias[group * GATES + gate]);
                         let left = Left { lines: &before[start..], block: rows };
-                        let strip = &strips[strip * d_hidden..(strip + 1) * d_hidden];
-                        tile_product::<S>(left, strip, Start::Tile, tile);
+                        tile_product::<S>(left, shape.strip(strips, group, gate), Start::Tile, tile);
                     }
                     for place in 0..count {
                         let row = start + place;
                         let input = &projected[(step * batch + first + row) * shape.wide()..];
-                        let mut gates = [[0.0; STRIP]; GATES.count];
+                        let mut gates = [[0.0; STRIP]; GATES];
                         for (gate, numbers) in gates.iter_mut().enumerate() {
                             *numbers = padded(&input[gate * d_hidden..][units.clone()]);
                         }
                         let state = &mut states[group * rows + row];
                         let activated = advance(gates, tiles.each_ref().map(|tile| &tile[place]), state);
                         put(state, &mut output[row * d_hidden..][units.clone()]);
-                        for (line, numbers) in state.as_chunks::<LINE>().0.iter().enumerate() {
-                            after[(group * LINES + line) * rows + row] = *numbers;
-                        }
+                        put_row(state, group, row, rows, &mut after);
                         if keep == Keep::Gates {
                             kept.push(activated);
                         }
@@ -204,14 +184,14 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
     let Recurrent { steps, batch, d_hidden, .. } = shape;
     let strips = &shape.transposed_strips(values(&kept.weight));
     let size = [steps * batch, shape.wide()];
-    let mut states: Vec<Vec<f32>> = kept.jobs.iter().map(|_| Vec::new()).collect();
+    let mut states = vec![0.0; batch * d_hidden];
     let mut from_state = Vec::new();
     let projected = filled(size.iter().product(), |projected| {
         from_state = filled(size.iter().product(), |from_state| {
             let [projected, from_state] =
                 [projected, from_state].map(|memory| shape.divided(memory, shape.wide()));
             let parts = projected.into_par_iter().zip(from_state);
-            let jobs = states.par_iter_mut().zip(&kept.jobs).zip(parts).enumerate();
+            let jobs = shape.parts(&mut states).zip(&kept.jobs).zip(parts).enumerate();
             for_each(jobs, |(index, ((state, activated), (projected, from_state)))| {
                 let [hidden, output, gradient] = [&kept.hidden, &kept.output, gradient].map(values);
                 AutoArch::new().dispatch(Backward {
@@ -232,7 +212,7 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
     let from_state = tensor(from_state, size);
     let weight = shape.weight_gradient(&kept.hidden, &kept.output, from_state.clone());
     let bias = Flex::float_reshape(Flex::float_sum_dim(from_state, 0), Shape::new([shape.wide()]));
-    let hidden = tensor(states.concat(), [batch, d_hidden]);
+    let hidden = tensor(states, [batch, d_hidden]);
     [tensor(projected, [steps, batch, shape.wide()]), weight, bias, hidden]
 }
 
@@ -250,8 +230,8 @@ struct Backward<'a> {
     projected: Vec<Fresh<'a>>,
     /// For those of what the state contributed: of the last gate before it was reset.
     from_state: Vec<Fresh<'a>>,
-    /// Becomes the gradient of the state before the first step.
-    state: &'a mut Vec<f32>,
+    /// Zeros, which become the gradient of the state before the first step.
+    state: &'a mut [f32],
 }
 
 impl WithSimd for Backward<'_> {
@@ -274,8 +254,7 @@ impl WithSimd for Backward<'_> {
         let Recurrent { batch, d_hidden, .. } = shape;
         let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
         let wide = shape.wide();
-        *state = vec![0.0; rows * d_hidden];
-        let mut lines: Vec<Line> = vec![[0.0; LINE]; groups * GATES.count * LINES * rows];
+        let mut lines = shape.lines_of_gates(rows);
         for (step, places) in projected.into_iter().zip(from_state).enumerate().rev() {
             let mut places = [places.0, places.1].map(Fresh::zeroed);
             let before = match step {
@@ -301,9 +280,7 @@ impl WithSimd for Backward<'_> {
                         for (numbers, place) in [numbers.0, numbers.1].into_iter().zip(places.iter_mut()) {
                             put(numbers, &mut place[start..][units.clone()]);
                         }
-                        for (line, numbers) in numbers.1.as_chunks::<LINE>().0.iter().enumerate() {
-                            lines[((group * GATES.count + gate) * LINES + line) * rows + row] = *numbers;
-                        }
+                        put_row(numbers.1, group * GATES + gate, row, rows, &mut lines);
                     }
                 }
             }

@@ -1,8 +1,4 @@
-//! An LSTM on flex: each thread takes some sequences of the batch through all steps.
-//!
-//! Units are taken in groups of 32, whose gates are the columns of four strips of the weight. The products go straight into
-//! the activations and the new state, while they are in the first-level cache; the whole weight stays in the second-level
-//! cache from step to step.
+//! An LSTM on flex; [`recurrent`](crate::recurrent) says how.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,18 +15,14 @@ use crate::fresh::{Fresh, filled};
 use crate::matrix::padded;
 use crate::memory::{FlexTensor, contiguous, for_each, values};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
-use crate::recurrent::{Gates, Recurrent, blocks, from_blocks, tensor};
+use crate::recurrent::{Keep, Recurrent, blocks, from_blocks, put_row, tensor};
 use crate::scalar::{sigmoid, tanh};
-use crate::vector::{LINE, Line};
 
 /// `i`, `f`, `g` and `o`.
-const GATES: Gates = Gates { count: 4, group: STRIP };
+const GATES: usize = 4;
 
-/// Lines of the units of a group.
-const LINES: usize = STRIP / LINE;
-
-/// The gates of a group.
-type Group = [StripRow; GATES.count];
+/// The gates of a group of units.
+type Group = [StripRow; GATES];
 
 impl LstmOps for Flex {
     fn lstm(
@@ -40,7 +32,7 @@ impl LstmOps for Flex {
         cell: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let shape = Recurrent::of(&projected, GATES);
-        forward(shape, [&projected, &weight, &hidden, &cell].map(|input| contiguous(input.clone())), None)
+        forward(shape, &[projected, weight, hidden, cell].map(contiguous), Keep::Nothing).0
     }
 }
 
@@ -54,10 +46,9 @@ impl LstmGradient for Flex {
         cell: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, Arc<Kept>) {
         let shape = Recurrent::of(&projected, GATES);
-        let [projected, weight, hidden, cell] = [projected, weight, hidden, cell].map(contiguous);
-        let mut jobs = Vec::new();
-        let inputs = [projected, weight.clone(), hidden.clone(), cell.clone()];
-        let output = forward(shape, inputs, Some(&mut jobs));
+        let inputs = [projected, weight, hidden, cell].map(contiguous);
+        let (output, jobs) = forward(shape, &inputs, Keep::Gates);
+        let [_, weight, hidden, cell] = inputs;
         let kept = Kept { shape, weight, hidden, cell, output: output.clone(), jobs };
         (output, Arc::new(kept))
     }
@@ -86,34 +77,29 @@ struct Trace {
     cells: Vec<StripRow>,
 }
 
-fn forward(shape: Recurrent, inputs: [FlexTensor; 4], kept: Option<&mut Vec<Trace>>) -> FlexTensor {
+fn forward(shape: Recurrent, inputs: &[FlexTensor; 4], keep: Keep) -> (FlexTensor, Vec<Trace>) {
     let [projected, weight, hidden, cell] = inputs.each_ref().map(values);
     let strips = &shape.strips(weight);
-    let keep = kept.is_some();
     let mut traces: Vec<Trace> = (0..shape.jobs()).map(|_| Trace::default()).collect();
     // The cells after the last step come behind the outputs.
     let size = [shape.steps + 1, shape.batch, shape.d_hidden];
     let output = filled(size.iter().product(), |memory| {
         let jobs = shape.divided(memory, shape.d_hidden).into_par_iter().zip(&mut traces).enumerate();
         for_each(jobs, |(index, (states, trace))| {
-            let sequences = shape.sequences(index);
-            let trace = keep.then_some(trace);
             AutoArch::new().dispatch(Forward {
                 shape,
-                sequences,
+                sequences: shape.sequences(index),
                 strips,
                 projected,
                 hidden,
                 cell,
                 states,
+                keep,
                 trace,
             });
         });
     });
-    if let Some(kept) = kept {
-        *kept = traces;
-    }
-    tensor(output, size)
+    (tensor(output, size), traces)
 }
 
 /// Takes sequences through all steps.
@@ -126,7 +112,8 @@ struct Forward<'a> {
     cell: &'a [f32],
     /// For `h` after each step, then the last `c`, of these sequences.
     states: Vec<Fresh<'a>>,
-    trace: Option<&'a mut Trace>,
+    keep: Keep,
+    trace: &'a mut Trace,
 }
 
 impl WithSimd for Forward<'_> {
@@ -134,26 +121,22 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { shape, sequences, strips, projected, hidden, cell, states, mut trace } = self;
+        let Self { shape, sequences, strips, projected, hidden, cell, mut states, keep, trace } = self;
         let Recurrent { steps, batch, d_hidden, .. } = shape;
         let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
         let range = first * d_hidden..sequences.end * d_hidden;
         // The state before, as the product takes it, and the state after.
-        let mut before: Vec<Line> = blocks(&hidden[range.clone()], d_hidden);
-        before.resize(groups * LINES * rows, [0.0; LINE]);
+        let mut before = shape.lines(&hidden[range.clone()]);
         let mut after = before.clone();
         let mut cells: Vec<StripRow> = blocks(&cell[range], d_hidden);
-        if let Some(trace) = &mut trace {
+        if keep == Keep::Gates {
             trace.gates.reserve(steps * groups * rows);
             trace.cells.reserve(steps * groups * rows);
         }
-        let mut tiles = [[[0.0; STRIP]; TILE]; GATES.count];
+        let last_cells = states.pop().expect("a part behind those of the steps");
+        let mut tiles = [[[0.0; STRIP]; TILE]; GATES];
         for (step, states) in states.into_iter().enumerate() {
             let states = states.zeroed();
-            if step == steps {
-                from_blocks(&cells, d_hidden, states);
-                break;
-            }
             for group in 0..groups {
                 let units = shape.units(group);
                 for (start, count) in pieces(rows, most_rows::<S>()) {
@@ -164,9 +147,7 @@ impl WithSimd for Forward<'_> {
                             *tile = padded(&input[units.clone()]);
                         }
                         let left = Left { lines: &before[start..], block: rows };
-                        let strip = group * GATES.count + gate;
-                        let strip = &strips[strip * d_hidden..(strip + 1) * d_hidden];
-                        tile_product::<S>(left, strip, Start::Tile, tile);
+                        tile_product::<S>(left, shape.strip(strips, group, gate), Start::Tile, tile);
                     }
                     for place in 0..count {
                         let row = start + place;
@@ -174,10 +155,8 @@ impl WithSimd for Forward<'_> {
                         let cells = &mut cells[group * rows + row];
                         let new = update(&mut gates, cells);
                         put(&new, &mut states[row * d_hidden..][units.clone()]);
-                        for (line, numbers) in new.as_chunks::<LINE>().0.iter().enumerate() {
-                            after[(group * LINES + line) * rows + row] = *numbers;
-                        }
-                        if let Some(trace) = &mut trace {
+                        put_row(&new, group, row, rows, &mut after);
+                        if keep == Keep::Gates {
                             trace.gates.push(gates);
                             trace.cells.push(*cells);
                         }
@@ -186,6 +165,7 @@ impl WithSimd for Forward<'_> {
             }
             std::mem::swap(&mut before, &mut after);
         }
+        from_blocks(&cells, d_hidden, last_cells.zeroed());
     }
 }
 
@@ -208,40 +188,28 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
     let shape = kept.shape;
     let Recurrent { steps, batch, d_hidden, .. } = shape;
     let strips = &shape.transposed_strips(values(&kept.weight));
-    let mut jobs: Vec<BackwardJob> = kept.jobs.iter().map(|_| BackwardJob::default()).collect();
+    let [mut hidden, mut cell] = [(), ()].map(|()| vec![0.0; batch * d_hidden]);
     let gates = filled(steps * batch * shape.wide(), |memory| {
-        let parts = shape.divided(memory, shape.wide()).into_par_iter();
-        for_each(
-            jobs.par_iter_mut().zip(&kept.jobs).zip(parts).enumerate(),
-            |(index, ((job, trace), gates))| {
-                let sequences = shape.sequences(index);
-                let [cell, gradient] = [&kept.cell, gradient].map(values);
-                AutoArch::new().dispatch(Backward {
-                    shape,
-                    sequences,
-                    strips,
-                    trace,
-                    cell,
-                    gradient,
-                    gates,
-                    job,
-                });
-            },
-        );
+        let parts = shape.divided(memory, shape.wide()).into_par_iter().zip(&kept.jobs);
+        let states = shape.parts(&mut hidden).zip(shape.parts(&mut cell));
+        for_each(parts.zip(states).enumerate(), |(index, ((gates, trace), (hidden, cell)))| {
+            AutoArch::new().dispatch(Backward {
+                shape,
+                sequences: shape.sequences(index),
+                strips,
+                trace,
+                first_cell: values(&kept.cell),
+                gradient: values(gradient),
+                gates,
+                hidden,
+                cell,
+            });
+        });
     });
     let gates = tensor(gates, [steps * batch, shape.wide()]);
     let weight = shape.weight_gradient(&kept.hidden, &kept.output, gates.clone());
     let projected = Flex::float_reshape(gates, Shape::new([steps, batch, shape.wide()]));
-    let hidden = jobs.iter().flat_map(|job| job.hidden.iter().copied()).collect();
-    let cell = jobs.iter().flat_map(|job| job.cell.iter().copied()).collect();
     [projected, weight, tensor(hidden, [batch, d_hidden]), tensor(cell, [batch, d_hidden])]
-}
-
-/// The gradients of a job's first states.
-#[derive(Default)]
-struct BackwardJob {
-    hidden: Vec<f32>,
-    cell: Vec<f32>,
 }
 
 /// Takes gradients back through all steps.
@@ -251,11 +219,13 @@ struct Backward<'a> {
     strips: &'a [StripRow],
     trace: &'a Trace,
     /// The cells before the first step.
-    cell: &'a [f32],
+    first_cell: &'a [f32],
     gradient: &'a [f32],
     /// For the gradients of the gates before their activation at each step, of these sequences.
     gates: Vec<Fresh<'a>>,
-    job: &'a mut BackwardJob,
+    /// Become the gradients of the states before the first step. `hidden` is zeros.
+    hidden: &'a mut [f32],
+    cell: &'a mut [f32],
 }
 
 impl WithSimd for Backward<'_> {
@@ -263,18 +233,15 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { shape, sequences, strips, trace, cell, gradient, gates, job } = self;
+        let Self { shape, sequences, strips, trace, first_cell, gradient, gates, hidden, cell } = self;
         let Recurrent { steps, batch, d_hidden, .. } = shape;
         let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
         let states = first * d_hidden..sequences.end * d_hidden;
-        job.cell = vec![0.0; rows * d_hidden];
-        job.hidden = vec![0.0; rows * d_hidden];
-        // The gradient of `h` after the step at hand, and that of `c`.
-        let hidden = &mut job.hidden;
+        // The gradient of `c` after the step at hand, as `hidden` is that of `h`.
         let mut cells: Vec<StripRow> =
             blocks(&gradient[steps * batch * d_hidden..][states.clone()], d_hidden);
-        let first_cells: Vec<StripRow> = blocks(&cell[states], d_hidden);
-        let mut lines: Vec<Line> = vec![[0.0; LINE]; groups * GATES.count * LINES * rows];
+        let first_cells: Vec<StripRow> = blocks(&first_cell[states], d_hidden);
+        let mut lines = shape.lines_of_gates(rows);
         for (step, output) in gates.into_iter().enumerate().rev() {
             let output = output.zeroed();
             let at = step * groups * rows;
@@ -296,16 +263,14 @@ impl WithSimd for Backward<'_> {
                     let slopes = slopes(gates, after, &before[place], &sum, &mut cells[place]);
                     for (gate, slopes) in slopes.iter().enumerate() {
                         put(slopes, &mut output[row * shape.wide() + gate * d_hidden..][units.clone()]);
-                        for (line, numbers) in slopes.as_chunks::<LINE>().0.iter().enumerate() {
-                            lines[((group * GATES.count + gate) * LINES + line) * rows + row] = *numbers;
-                        }
+                        put_row(slopes, group * GATES + gate, row, rows, &mut lines);
                     }
                 }
             }
             hidden.fill(0.0);
             shape.add_gradient::<S>(&lines, strips, hidden);
         }
-        from_blocks(&cells, d_hidden, &mut job.cell);
+        from_blocks(&cells, d_hidden, cell);
     }
 }
 
@@ -319,7 +284,7 @@ fn slopes(
     hidden: &StripRow,
     cell: &mut StripRow,
 ) -> Group {
-    let mut slopes = [[0.0; STRIP]; GATES.count];
+    let mut slopes = [[0.0; STRIP]; GATES];
     for unit in 0..STRIP {
         let (i, f, g, o) = (i[unit], f[unit], g[unit], o[unit]);
         let activated = tanh(after[unit]);

@@ -1,8 +1,9 @@
 use burn::tensor::{Tensor, TensorData};
 use libellus_backend::testing::{assert_close, device, read};
+use proptest::prelude::*;
 
 use super::{LstmSequence, composed, lstm, unbind};
-use crate::testing::scattered;
+use crate::testing::{assert_same_on_any_threads, scattered};
 
 /// Gradients of the inputs, in their order, of a loss in which every output has another weight.
 fn gradients(
@@ -43,13 +44,53 @@ fn the_same_as_step_by_step() {
     for (steps, batch, d_hidden) in
         [(1, 1, 1), (2, 1, 8), (5, 3, 7), (7, 2, 16), (3, 37, 5), (11, 5, 41), (4, 29, 33), (2, 2, 64)]
     {
-        let (found, found_gradients) = gradients(inputs(steps, batch, d_hidden), lstm);
-        let (expected, expected_gradients) = gradients(inputs(steps, batch, d_hidden), composed);
-        assert_close(&read(found.hidden.inner()), &read(expected.hidden.inner()), 2e-6);
-        assert_close(&read(found.cell.inner()), &read(expected.cell.inner()), 2e-6);
-        for (found, expected) in found_gradients.iter().zip(&expected_gradients) {
-            assert_close(found, expected, 5e-6);
-        }
+        agrees(steps, batch, d_hidden);
+    }
+}
+
+fn agrees(steps: usize, batch: usize, d_hidden: usize) {
+    let (found, found_gradients) = gradients(inputs(steps, batch, d_hidden), lstm);
+    let (expected, expected_gradients) = gradients(inputs(steps, batch, d_hidden), composed);
+    assert_close(&read(found.hidden.inner()), &read(expected.hidden.inner()), 2e-6);
+    assert_close(&read(found.cell.inner()), &read(expected.cell.inner()), 2e-6);
+    for (found, expected) in found_gradients.iter().zip(&expected_gradients) {
+        assert_close(found, expected, 5e-6);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_shape(steps in 1usize..6, batch in 1usize..20, d_hidden in 1usize..70) {
+        agrees(steps, batch, d_hidden);
+    }
+}
+
+/// Inputs that aren't laid out in order: steps and sequences swapped, and a transposed weight.
+#[test]
+fn views_are_read_as_they_look() {
+    let device = device();
+    let projected = scattered([5, 3, 28], &device).swap_dims(0, 1);
+    let weight = scattered([28, 7], &device).transpose() / 20.0;
+    let [hidden, cell] = [6.0, 4.0].map(|divisor| scattered([7, 5], &device).transpose() / divisor);
+    let found = lstm(projected.clone(), weight.clone(), hidden.clone(), cell.clone());
+    let expected = composed(projected, weight, hidden, cell);
+    assert_close(&read(found.hidden), &read(expected.hidden), 2e-6);
+    assert_close(&read(found.cell), &read(expected.cell), 2e-6);
+}
+
+/// Fewer sequences than threads, and so many that threads have unequal parts.
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    if libellus_backend::testing::reference() != device() {
+        return;
+    }
+    for batch in [2, 31] {
+        assert_same_on_any_threads(|| {
+            let (output, gradients) = gradients(inputs(5, batch, 33), lstm);
+            (read(output.hidden.inner()), read(output.cell.inner()), gradients)
+        });
     }
 }
 

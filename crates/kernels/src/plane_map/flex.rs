@@ -163,8 +163,8 @@ impl WithSimd for Means<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let Self { planes, pixels, output } = self;
-        if pixels <= SUMMED {
-            // Small planes, 16 side by side.
+        if (LINE..SUMMED).contains(&pixels) {
+            // Of larger planes, several vectors can be added up before their numbers are; smaller ones have but one.
             let mut lines = [[0.0; LINE]; SUMMED];
             for (means, planes) in output.chunks_mut(LINE).zip(planes.chunks(LINE * pixels)) {
                 to_lines::<S>(planes, pixels, means.len(), &mut lines[..pixels]);

@@ -133,6 +133,14 @@ fn dropped_weights_are_made_up_for() {
 }
 
 #[test]
+fn a_packed_projection_is_split() {
+    let packed = numbers([2, 5, 18], 0.0, &device());
+    for (part, heads) in split_packed(packed.clone(), 3).into_iter().enumerate() {
+        assert_eq!(read(heads), read(split_heads(packed.clone().narrow(2, 6 * part, 6), 3)));
+    }
+}
+
+#[test]
 fn heads_are_split_and_merged() {
     let device = device();
     let sequence = numbers([2, 3, 10], 0.0, &device);

@@ -177,15 +177,15 @@ impl RecurrentWeights {
         linear(sequence, self.weight_ih.val(), self.bias_ih.as_ref().map(|bias| bias.val()))
     }
 
-    /// The same with both biases, for cells that add them up.
+    /// The same with both biases, for cells that only add them.
     pub(super) fn projected_with_biases(&self, sequence: Tensor<3>) -> Tensor<3> {
         let biases = self.bias_ih.iter().chain(&self.bias_hh).map(|bias| bias.val());
         linear(sequence, self.weight_ih.val(), biases.reduce(Tensor::add))
     }
 
-    /// What the state before contributes to all gates: `[B, D]` to `[B, G D]`.
+    /// What the state before contributes to all gates, without a bias: `[B, D]` to `[B, G D]`.
     pub(super) fn recurrent(&self, hidden: Tensor<2>) -> Tensor<2> {
-        linear(hidden, self.weight_hh.val(), self.bias_hh.as_ref().map(|bias| bias.val()))
+        linear(hidden, self.weight_hh.val(), None)
     }
 }
 

@@ -70,7 +70,7 @@ impl Rnn {
         let Run { output, state: [hidden] } =
             run(&self.layers, &self.dropout, input, state, &move |weights, input, [hidden]| {
                 let step = |input, hidden| nonlinearity(input + weights.recurrent(hidden));
-                step_by_step(weights.projected(input), hidden, step)
+                step_by_step(weights.projected_with_biases(input), hidden, step)
             });
         RnnOutput { output, hidden }
     }

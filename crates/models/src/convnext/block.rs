@@ -2,10 +2,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use libellus_layers::{Activation, Conv2d, DropPath, DropPathConfig, Initializer, LayerNorm, Linear};
+use libellus_layers::{
+    Activation, AfterConv, Conv2d, DropPath, DropPathConfig, Initializer, LayerNorm, Linear,
+};
 
 use super::config::{conv, linear, norm};
-use super::layout::{convolve, maps_of, pixels_of};
+use super::model::{maps_of, pixels_of};
 
 /// Units of the hidden layer for each channel.
 const EXPANSION: usize = 4;
@@ -44,7 +46,7 @@ impl ConvNeXtBlock {
     /// - output: as `input`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let [_, channels, _, _] = input.dims();
-        let pixels = pixels_of(convolve(&self.conv, input.clone()));
+        let pixels = pixels_of(self.conv.forward_then(input.clone(), AfterConv::NOTHING));
         let hidden = Activation::Gelu.forward(self.expand.forward(self.norm.forward(pixels)));
         let branch = self.project.forward(hidden) * self.layer_scale.val().reshape([1, 1, 1, channels]);
         maps_of(self.drop_path.forward(branch) + pixels_of(input))

@@ -6,7 +6,6 @@
 
 mod block;
 mod config;
-mod layout;
 mod model;
 #[cfg(test)]
 mod tests;

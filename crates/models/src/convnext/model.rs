@@ -3,10 +3,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use libellus_layers::trace::{tap, within};
-use libellus_layers::{AdaptiveAvgPool2d, Conv2d, LayerNorm, Linear};
+use libellus_layers::{AdaptiveAvgPool2d, AfterConv, Conv2d, LayerNorm, Linear};
 
 use super::ConvNeXtBlock;
-use super::layout::{convolve, maps_of, pixels_of};
 
 /// A ConvNeXt: a convolution of 4x4 patches, four stages of blocks, global average pooling, a layer norm, and a linear
 /// head.
@@ -111,7 +110,7 @@ impl Stem {
     /// - `images`: `[B, C, H, W]`
     /// - output: `[B, C', H / 4, W / 4]`, rounded down
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        normalize(&self.norm, convolve(&self.conv, images))
+        normalize(&self.norm, self.conv.forward_then(images, AfterConv::NOTHING))
     }
 }
 
@@ -129,7 +128,7 @@ impl Downsample {
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H / 2, W / 2]`, rounded down
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        convolve(&self.conv, normalize(&self.norm, input))
+        self.conv.forward_then(normalize(&self.norm, input), AfterConv::NOTHING)
     }
 }
 
@@ -156,6 +155,16 @@ impl ConvNeXtStage {
             .enumerate()
             .fold(maps, |maps, (index, block)| tap(format_args!("blocks.{index}"), block.forward(maps)))
     }
+}
+
+/// `[B, C, H, W]` as `[B, H, W, C]`.
+pub(super) fn pixels_of(maps: Tensor<4>) -> Tensor<4> {
+    maps.permute([0, 2, 3, 1])
+}
+
+/// `[B, H, W, C]` as `[B, C, H, W]`.
+pub(super) fn maps_of(pixels: Tensor<4>) -> Tensor<4> {
+    pixels.permute([0, 3, 1, 2])
 }
 
 /// Normalises each pixel over its channels, which come second in `maps`.

@@ -21,8 +21,7 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Fini
     filled(shape.of_output().iter().product(), |output| {
         output.par_chunks(row).enumerate().for_each(|(index, output)| {
             let mut pixels: Vec<Writer<'_>> = output.chunks(shape.channels_out).map(Fresh::writer).collect();
-            let output = &mut pixels;
-            AutoArch::new().dispatch(Row { shape, input, kernels, finish, index, output });
+            AutoArch::new().dispatch(Row { shape, input, kernels, finish, index, output: &mut pixels });
             Writer::finish_all(pixels);
         });
     })
@@ -79,7 +78,7 @@ impl Row<'_, '_> {
         let whole = |column: &usize| shape.met(1, *column).0.len() == kernel_width;
         let first_whole = (0..shape.output[1]).find(whole).unwrap_or(shape.output[1]);
         let end_whole = (first_whole..shape.output[1]).rev().find(whole).map_or(first_whole, |last| last + 1);
-        let at_a_time = (KERNELS / shape.taps() / LINE).max(1) * LINE;
+        let at_a_time = KERNELS / shape.taps() / LINE * LINE;
         for first in (0..channels).step_by(at_a_time) {
             let mut column = 0;
             while column < output.len() {

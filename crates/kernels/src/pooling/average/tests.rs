@@ -120,6 +120,10 @@ fn adaptive_windows_are_burns() {
     adaptive_agrees([2, 3, 1, 1], [2, 3]);
     adaptive_agrees([2, 5, 32, 33], [7, 7]);
     adaptive_agrees([3, 17, 13, 11], [1, 1]);
+    // Means of planes one by one and 16 side by side.
+    for [height, width] in [[3, 5], [4, 4], [7, 7], [7, 9], [8, 8]] {
+        adaptive_agrees([3, 11, height, width], [1, 1]);
+    }
     adaptive_agrees([37, 61, 3, 5], [1, 1]);
 }
 
