@@ -13,7 +13,7 @@ random = torch.randn
 
 
 def inference(make):
-    """`make` returns a function and its input."""
+    """`make` returns a function and its inputs."""
 
     def prepare():
         module, *inputs = make()
@@ -30,7 +30,7 @@ def inference(make):
 
 
 def training(make):
-    """Forward and backward as part of a network: gradients of input and parameters from one of the output."""
+    """Forward and backward as part of a network: gradients of inputs and parameters from one of the output."""
 
     def prepare():
         module, *inputs = make()

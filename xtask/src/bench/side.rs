@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -15,6 +17,9 @@ pub(super) struct Side {
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
+
+/// ONNX Runtime's threads use a core for 50 ms after the end of a run, in case that there is another.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The times of a case.
 #[derive(Default)]
@@ -58,8 +63,9 @@ impl Side {
         Ok(())
     }
 
-    /// The median of the times of a turn, in milliseconds.
+    /// The median of the times of a turn, in milliseconds. It begins when the other side's threads are idle.
     pub(super) fn turn(&mut self, seconds: f64) -> Result<f64> {
+        thread::sleep(PAUSE);
         let answer = self.ask(&format!("run {seconds}"))?;
         let mut times = answer.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
         times.sort_by(f64::total_cmp);
