@@ -26,7 +26,7 @@ pub struct TrainOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
 
-    /// How text becomes tokens: char, word, bpe or bpe:N (N tokens, learnt from the text), or a file: tokenizer.json,
+    /// How text becomes tokens: char, word, sentence, paragraph, bpe or bpe:N (N tokens, learnt from the text), or a file: tokenizer.json,
     /// vocab.json with merges.txt beside it, *.tiktoken [default: char]
     #[cfg_attr(feature = "clap", arg(long, value_name = "SCHEME|FILE", help_heading = "Data"))]
     #[serde(skip_serializing_if = "Option::is_none")]

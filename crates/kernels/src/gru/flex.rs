@@ -191,16 +191,13 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
             let [projected, from_state] =
                 [projected, from_state].map(|memory| shape.divided(memory, shape.wide()));
             let parts = projected.into_par_iter().zip(from_state);
-            let jobs = shape.parts(&mut states).zip(&kept.jobs).zip(parts).enumerate();
-            for_each(jobs, |(index, ((state, activated), (projected, from_state)))| {
-                let [hidden, output, gradient] = [&kept.hidden, &kept.output, gradient].map(values);
+            let jobs = shape.parts(&mut states).zip(parts).enumerate();
+            for_each(jobs, |(job, (state, (projected, from_state)))| {
+                let gradient = values(gradient);
                 AutoArch::new().dispatch(Backward {
-                    shape,
-                    sequences: shape.sequences(index),
+                    kept,
+                    job,
                     strips,
-                    activated,
-                    hidden,
-                    output,
                     gradient,
                     projected,
                     from_state,
@@ -218,13 +215,10 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
 
 /// Takes gradients back through all steps.
 struct Backward<'a> {
-    shape: Recurrent,
-    sequences: Range<usize>,
+    kept: &'a Kept,
+    /// Whose sequences they are.
+    job: usize,
     strips: &'a [StripRow],
-    activated: &'a [Activated],
-    /// The state before the first step, and those after each.
-    hidden: &'a [f32],
-    output: &'a [f32],
     gradient: &'a [f32],
     /// For the gradients of what the input contributed to the gates at each step, of these sequences.
     projected: Vec<Fresh<'a>>,
@@ -239,19 +233,10 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self {
-            shape,
-            sequences,
-            strips,
-            activated,
-            hidden,
-            output,
-            gradient,
-            projected,
-            from_state,
-            state,
-        } = self;
-        let Recurrent { batch, d_hidden, .. } = shape;
+        let Self { kept, job, strips, gradient, projected, from_state, state } = self;
+        let Recurrent { batch, d_hidden, .. } = kept.shape;
+        let (shape, sequences, activated) = (kept.shape, kept.shape.sequences(job), &kept.jobs[job]);
+        let [hidden, output] = [&kept.hidden, &kept.output].map(values);
         let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
         let wide = shape.wide();
         let mut lines = shape.lines_of_gates(rows);

@@ -190,20 +190,11 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
     let strips = &shape.transposed_strips(values(&kept.weight));
     let [mut hidden, mut cell] = [(), ()].map(|()| vec![0.0; batch * d_hidden]);
     let gates = filled(steps * batch * shape.wide(), |memory| {
-        let parts = shape.divided(memory, shape.wide()).into_par_iter().zip(&kept.jobs);
+        let parts = shape.divided(memory, shape.wide()).into_par_iter();
         let states = shape.parts(&mut hidden).zip(shape.parts(&mut cell));
-        for_each(parts.zip(states).enumerate(), |(index, ((gates, trace), (hidden, cell)))| {
-            AutoArch::new().dispatch(Backward {
-                shape,
-                sequences: shape.sequences(index),
-                strips,
-                trace,
-                first_cell: values(&kept.cell),
-                gradient: values(gradient),
-                gates,
-                hidden,
-                cell,
-            });
+        for_each(parts.zip(states).enumerate(), |(job, (gates, (hidden, cell)))| {
+            let gradient = values(gradient);
+            AutoArch::new().dispatch(Backward { kept, job, strips, gradient, gates, hidden, cell });
         });
     });
     let gates = tensor(gates, [steps * batch, shape.wide()]);
@@ -214,12 +205,10 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 4] {
 
 /// Takes gradients back through all steps.
 struct Backward<'a> {
-    shape: Recurrent,
-    sequences: Range<usize>,
+    kept: &'a Kept,
+    /// Whose sequences they are.
+    job: usize,
     strips: &'a [StripRow],
-    trace: &'a Trace,
-    /// The cells before the first step.
-    first_cell: &'a [f32],
     gradient: &'a [f32],
     /// For the gradients of the gates before their activation at each step, of these sequences.
     gates: Vec<Fresh<'a>>,
@@ -233,14 +222,15 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { shape, sequences, strips, trace, first_cell, gradient, gates, hidden, cell } = self;
-        let Recurrent { steps, batch, d_hidden, .. } = shape;
+        let Self { kept, job, strips, gradient, gates, hidden, cell } = self;
+        let Recurrent { steps, batch, d_hidden, .. } = kept.shape;
+        let (shape, sequences, trace) = (kept.shape, kept.shape.sequences(job), &kept.jobs[job]);
         let (groups, first, rows) = (shape.groups(), sequences.start, sequences.len());
         let states = first * d_hidden..sequences.end * d_hidden;
         // The gradient of `c` after the step at hand, as `hidden` is that of `h`.
         let mut cells: Vec<StripRow> =
             blocks(&gradient[steps * batch * d_hidden..][states.clone()], d_hidden);
-        let first_cells: Vec<StripRow> = blocks(&first_cell[states], d_hidden);
+        let first_cells: Vec<StripRow> = blocks(&values(&kept.cell)[states], d_hidden);
         let mut lines = shape.lines_of_gates(rows);
         for (step, output) in gates.into_iter().enumerate().rev() {
             let output = output.zeroed();
