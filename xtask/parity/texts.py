@@ -1,6 +1,7 @@
 """Texts of whole checkpoints against Hugging Face's libraries: continuations and perplexity, at full size.
 
-The weights are random, so that what is likeliest is decided by small differences. The tokenizer is learnt from the project's own book.
+The weights are random, so that what is likeliest is decided by small differences, and the tokenizer is learnt from the project's own
+book; or they are those of SmolLM2-135M-Instruct, as its GGUF file has them, with its own tokenizer.
 """
 
 import math
@@ -30,31 +31,58 @@ def smollm2_135m(vocab_size):
 
 
 MODELS = {"gpt2": gpt2, "SmolLM2-135M": smollm2_135m}
+QUESTION = "What is a tensor?"
 
 
 def compare(program, name, folder):
-    """What agrees: greedy tokens and their log-probabilities, beams, and the perplexity of a page."""
+    """What agrees, of a checkpoint with random weights."""
     tokenizer = tokenizers.ByteLevelBPETokenizer()
     tokenizer.train([str(page) for page in sorted(BOOK.glob("*.md"))], vocab_size=8000, show_progress=False)
     tokenizer.save(str(folder / "tokenizer.json"))
     torch.manual_seed(0)
     model = MODELS[name](tokenizer.get_vocab_size()).eval()
     model.save_pretrained(folder)
+    model.generation_config.pad_token_id = 0
+    return texts(program, folder, folder, model, lambda text: tokenizer.encode(text).ids, tokenizer.decode)
 
-    ids = tokenizer.encode((BOOK / "text.md").read_text(encoding="utf-8")).ids
-    prompt, page = (tokenizer.decode(ids[:length]) for length in (PROMPT, PAGE))
+
+def compare_real(program, file, folder):
+    """The same of a GGUF file with published weights, and an answer, up to the token that ends it."""
+    here = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(**here)
+    model = transformers.AutoModelForCausalLM.from_pretrained(**here, dtype=torch.float32).eval()
+    row = texts(program, folder, file, model, lambda text: tokenizer.encode(text, add_special_tokens=False), tokenizer.decode)
+
+    messages = [{"role": "user", "content": QUESTION}]
+    asked = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    asked = torch.tensor([tokenizer.encode(asked, add_special_tokens=False)])
+    answer = model.generate(asked, attention_mask=torch.ones_like(asked), max_new_tokens=TOKENS, do_sample=False)
+    answer = answer[0, asked.shape[1]:].tolist()
+    chat = ("generate", "--weights", file, "--chat", "--prompt", QUESTION, "--temperature", "0", "--max-tokens", TOKENS)
+    row["answer"] = len(answer) if listed(program, "text", *chat)["texts"][0]["tokens"] == answer else 0
+    row["passed"] &= row["answer"] > 0
+    return row
+
+
+def texts(program, folder, weights, model, encode, decode):
+    """What agrees: greedy tokens and their log-probabilities, beams, and the perplexity of a page."""
+    # Without numerals: transformers doesn't read from a GGUF file that each is a token of its own.
+    page = "".join(c for c in (BOOK / "text.md").read_text(encoding="utf-8") if not c.isnumeric())
+    ids = encode(page)
+    prompt, page = (decode(ids[:length]) for length in (PROMPT, PAGE))
     (folder / "prompt.txt").write_text(prompt, encoding="utf-8")
     (folder / "page.txt").write_text(page, encoding="utf-8")
-    read, known = (torch.tensor([tokenizer.encode(part).ids]) for part in (prompt, page))
+    read, known = (torch.tensor([encode(part)]) for part in (prompt, page))
     if (read.shape[1], known.shape[1]) != (PROMPT, PAGE):
         raise Failure("the page is cut within a character")
 
-    model.generation_config.pad_token_id = 0
-    greedy = model.generate(read, max_new_tokens=TOKENS, do_sample=False, return_dict_in_generate=True, output_logits=True)
+    # All of the prompt is to be read, the tokens that fill up others too.
+    given = {"inputs": read, "attention_mask": torch.ones_like(read), "do_sample": False}
+    greedy = model.generate(**given, max_new_tokens=TOKENS, return_dict_in_generate=True, output_logits=True)
     theirs = greedy.sequences[0, PROMPT:].tolist()
     logits = torch.stack([step[0] for step in greedy.logits]).double()
     expected = logits.log_softmax(-1).gather(1, torch.tensor(theirs)[:, None])[:, 0]
-    generate = ("generate", "--weights", folder, "--prompt-file", folder / "prompt.txt", "--temperature", "0")
+    generate = ("generate", "--weights", weights, "--prompt-file", folder / "prompt.txt", "--temperature", "0")
     start = time.monotonic()
     ours = listed(program, "text", *generate, "--max-tokens", TOKENS)["texts"][0]
     seconds = time.monotonic() - start
@@ -63,14 +91,14 @@ def compare(program, name, folder):
     found = torch.tensor(ours["log_probabilities"][:equal], dtype=torch.float64)
     difference = (found - expected[:equal]).abs().max().item() if equal else math.inf
 
-    searched = model.generate(read, max_new_tokens=50, num_beams=BEAMS, do_sample=False)[0, PROMPT:].tolist()
+    searched = model.generate(**given, max_new_tokens=50, num_beams=BEAMS)[0, PROMPT:].tolist()
     beams = listed(program, "text", *generate, "--max-tokens", 50, "--beams", BEAMS)["texts"][0]["tokens"] == searched
 
     with torch.no_grad():
         loss = model(known, labels=known).loss.item()
-    ours = listed(program, "text", "eval", "--weights", folder, "--corpus", folder / "page.txt", "--context", PAGE)
+    ours = listed(program, "text", "eval", "--weights", weights, "--corpus", folder / "page.txt", "--context", PAGE)
     perplexity = abs(ours["perplexity"] / math.exp(loss) - 1)
-    passed = equal == TOKENS and difference < 1e-4 and beams and perplexity < 1e-4
+    passed = equal == len(theirs) == len(ours["tokens"]) and difference < 1e-4 and beams and perplexity < 1e-4
     return {
         "tokens": equal, "log_probability": difference, "beams": beams, "perplexity": perplexity, "seconds": seconds, "passed": passed,
     }  # fmt: skip

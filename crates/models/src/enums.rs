@@ -291,6 +291,16 @@ macro_rules! models {
                 ClassifierConfig::from_hugging_face(value).map(|config| config.map(Self::Classifier))
             }
 
+            /// The configuration that the metadata of a GGUF file describe, if it is that of a known architecture.
+            pub(crate) fn of_gguf(checkpoint: &Checkpoint) -> Option<Result<Self, ConfigError>> {
+                $(
+                    if let Some(config) = $config::from_gguf(checkpoint) {
+                        return Some(config.map(Self::$variant));
+                    }
+                )*
+                None
+            }
+
             /// The presets of all architectures.
             pub(crate) fn presets() -> Vec<Preset> {
                 let mut presets = ClassifierConfig::presets();

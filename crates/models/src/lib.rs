@@ -46,6 +46,7 @@ mod classifier;
 mod config_file;
 mod device;
 mod error;
+mod gguf;
 mod hugging_face;
 mod input;
 mod language_model;

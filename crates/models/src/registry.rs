@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use libellus_weights::Layout;
+use libellus_weights::{Checkpoint, Layout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -52,6 +52,7 @@ mod pattern;
 mod read;
 mod save;
 mod save_sharded;
+pub mod testing;
 mod walk;
 
 #[cfg(test)]

@@ -91,30 +91,14 @@ fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Option<(Tokenizer, Option<Ch
 #[cfg(test)]
 mod tests {
     use libellus_data::{ChatMessage, Scheme};
+    use libellus_weights::testing::gguf::{self, list, pair, text};
 
     use super::*;
 
-    fn text(text: &str) -> Vec<u8> {
-        [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
-    }
-
-    fn pair(key: &str, kind: u32, value: &[u8]) -> Vec<u8> {
-        [&text(key)[..], &kind.to_le_bytes(), value].concat()
-    }
-
-    fn list(kind: u32, values: &[Vec<u8>]) -> Vec<u8> {
-        [&kind.to_le_bytes()[..], &(values.len() as u64).to_le_bytes(), &values.concat()].concat()
-    }
-
     /// A file with these pairs and no tensors.
     fn file(folder: &Path, pairs: &[Vec<u8>]) -> std::path::PathBuf {
-        let mut bytes = b"GGUF\x03\0\0\0".to_vec();
-        bytes.extend(0_u64.to_le_bytes());
-        bytes.extend((pairs.len() as u64).to_le_bytes());
-        bytes.extend(pairs.concat());
-        bytes.resize(bytes.len().next_multiple_of(32), 0);
         let path = folder.join("model.gguf");
-        std::fs::write(&path, bytes).expect("a writable folder");
+        std::fs::write(&path, gguf::file(pairs, &[], &[])).expect("a writable folder");
         path
     }
 

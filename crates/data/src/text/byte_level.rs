@@ -5,6 +5,8 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use serde_json::{Map, Value};
+
 use super::TextError;
 
 /// GPT-2's special token, which stands between documents.
@@ -45,6 +47,15 @@ pub(super) fn bytes_of(token: &str) -> Vec<u8> {
         .map(|c| BYTES.get(&c).copied())
         .collect::<Option<_>>()
         .unwrap_or_else(|| token.as_bytes().to_vec())
+}
+
+/// Checks that a vocabulary is one of bytes. Each byte that ASCII writes is a token; of the others a vocabulary may lack those that
+/// it never met, as SmolLM's does: a text then loses them, as in Hugging Face's library.
+pub(super) fn check_bytes(vocab: &Map<String, Value>) -> Result<(), TextError> {
+    match ('!'..='~').map(String::from).find(|byte| !vocab.contains_key(byte)) {
+        Some(token) => Err(TextError::NotMergeable { token }),
+        None => Ok(()),
+    }
 }
 
 /// The merges that make each token of a list in the order of their ranks, which is how `tiktoken` keeps a vocabulary.

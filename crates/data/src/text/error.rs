@@ -149,7 +149,7 @@ pub enum TextError {
         /// Its second id.
         id: usize,
     },
-    /// A vocabulary without one of the 256 bytes, or with one that no two shorter tokens make.
+    /// A vocabulary without one of the bytes, or with a token that no two shorter ones make.
     #[error("the vocabulary can't be one of byte-level BPE: {token:?} is not made of two earlier tokens")]
     NotMergeable {
         /// The token.

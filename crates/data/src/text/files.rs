@@ -197,10 +197,7 @@ fn from_vocabulary(
         .filter(|token| vocab.contains_key(*token) && !special.iter().any(|(_, special)| special == token));
     let names: Vec<&str> = known.chain(special.iter().map(|(_, token)| *token)).collect();
     let others: Vec<&str> = other.iter().map(|(_, token)| *token).collect();
-    let missing = byte_level::alphabet().iter().map(char::to_string).find(|byte| !vocab.contains_key(byte));
-    if let Some(token) = missing {
-        return Err(TextError::NotMergeable { token });
-    }
+    byte_level::check_bytes(&vocab)?;
     describe(vocab, merges, &names, &others, pattern).and_then(Tokenizer::from_description)
 }
 

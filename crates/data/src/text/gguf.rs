@@ -125,10 +125,7 @@ fn byte_level_description(vocabulary: &GgufVocabulary, uses: &[Use]) -> Result<V
     let pattern = BytePattern::of_gguf(name)
         .ok_or_else(|| TextError::UnknownGguf { key: "tokenizer.ggml.pre", value: name.to_owned() })?;
     let vocab = ids(&vocabulary.tokens);
-    let missing = byte_level::alphabet().iter().map(char::to_string).find(|byte| !vocab.contains_key(byte));
-    if let Some(token) = missing {
-        return Err(TextError::NotMergeable { token });
-    }
+    byte_level::check_bytes(&vocab)?;
     let merges = vocabulary.merges.iter().map(|merge| match merge.split_once(' ') {
         Some((left, right)) => Ok((left.to_owned(), right.to_owned())),
         None => Err(TextError::Gguf {

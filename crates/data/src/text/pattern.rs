@@ -38,6 +38,11 @@ const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{
 const QWEN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 impl BytePattern {
+    /// A published pattern without its look-ahead `\s+(?!\S)`, which [`Words`](super::words::Words) makes up for.
+    pub(super) fn without_look_ahead(pattern: &str) -> Option<String> {
+        [CL100K, O200K, LLAMA3, QWEN].contains(&pattern).then(|| pattern.replace(r"\s+(?!\S)", r"\s+"))
+    }
+
     /// The pattern that a GGUF file calls so (`tokenizer.ggml.pre`).
     pub(super) fn of_gguf(name: &str) -> Option<Self> {
         Some(match name {

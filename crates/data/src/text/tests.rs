@@ -4,6 +4,7 @@ mod files;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::{words::Words, *};
 
@@ -200,14 +201,70 @@ fn trained(scheme: Scheme) -> &'static Tokenizer {
     &TRAINED.iter().find(|(trained, _)| *trained == scheme).unwrap().1
 }
 
+/// All of them, and the sonnet's merges with each pattern, with special tokens around a text, and without some of the bytes.
+fn all_kinds() -> &'static [(String, Tokenizer)] {
+    static KINDS: LazyLock<Vec<(String, Tokenizer)>> = LazyLock::new(|| {
+        let schemes = [Scheme::Bpe(300), Scheme::Word, Scheme::Sentence, Scheme::Paragraph];
+        let mut kinds: Vec<(String, Tokenizer)> =
+            schemes.map(|scheme| (scheme.to_string(), trained(scheme).clone())).into();
+        let whole: Value = serde_json::from_str(&trained(Scheme::Bpe(300)).to_json()).unwrap();
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut changed = whole.clone();
+            change(&mut changed);
+            Tokenizer::from_json(&changed.to_string()).unwrap()
+        };
+        for pattern in [
+            BytePattern::Gpt2Digits,
+            BytePattern::Cl100k,
+            BytePattern::O200k,
+            BytePattern::Llama3,
+            BytePattern::Qwen,
+        ] {
+            let tokenizer = with(&|json| {
+                json["pre_tokenizer"] = pattern.pre_tokenizer();
+                json["normalizer"] = pattern.normalizer();
+                json["model"]["ignore_merges"] = pattern.keeps_tokens_whole().into();
+            });
+            kinds.push((format!("{pattern:?}"), tokenizer));
+        }
+        let around = with(&|json| {
+            json["post_processor"] = json!({
+                "type": "Sequence",
+                "processors": [
+                    { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true },
+                    { "type": "BertProcessing", "sep": ["<|endoftext|>", 0], "cls": ["!", 1] },
+                ],
+            });
+        });
+        kinds.push(("around".to_owned(), around));
+        let lacking = with(&|json| {
+            let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+            // Bytes of U+0301 and of 春, and NUL.
+            vocab.retain(|token, _| !["\u{12b}", "æ", "Ā"].contains(&&token[..]));
+        });
+        kinds.push(("lacking".to_owned(), lacking));
+        assert!(kinds.iter().all(|(_, tokenizer)| tokenizer.words.is_some() && tokenizer.around.is_some()));
+        kinds
+    });
+    &KINDS
+}
+
 proptest! {
-    /// The short way to the ids against that of `tokenizers`.
+    /// The short way to the ids and places against that of `tokenizers`.
     #[test]
-    fn ids_are_those_of_the_long_way(text in any_text()) {
-        for scheme in [Scheme::Bpe(300), Scheme::Word, Scheme::Sentence, Scheme::Paragraph] {
-            let tokenizer = trained(scheme);
-            let long = tokenizer.inner.encode(&text[..], false).unwrap();
-            prop_assert_eq!(tokenizer.encode(&text).unwrap(), long.get_ids(), "{}", scheme);
+    fn ids_and_places_are_those_of_the_long_way(texts in prop::collection::vec(any_text(), 1..4), max_len in 2..40_usize) {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        for (name, tokenizer) in all_kinds() {
+            let options = BatchOptions { max_len: Some(max_len), ..BatchOptions::default() };
+            let [whole, cut] = [BatchOptions::default(), options].map(|options| tokenizer.encode_batch(&texts, &options).unwrap());
+            for ((text, whole), cut) in texts.iter().zip(whole).zip(cut) {
+                let long = |max_len| tokenizer.encode_whole(text, None, SpecialTokens::Add, max_len).unwrap();
+                prop_assert_eq!(&whole, &long(None), "{}", name);
+                prop_assert_eq!(cut, long(Some(max_len)), "{}", name);
+                prop_assert_eq!(&tokenizer.encode_special(text).unwrap(), &whole.ids, "{}", name);
+                let bare = tokenizer.inner.encode(*text, false).unwrap();
+                prop_assert_eq!(tokenizer.encode(text).unwrap(), bare.get_ids(), "{}", name);
+            }
         }
     }
 
@@ -222,15 +279,14 @@ proptest! {
 
     #[test]
     fn cutting_makes_no_difference(text in any_text(), from in 0..200_usize) {
-        for scheme in [Scheme::Bpe(300), Scheme::Word] {
-            let tokenizer = trained(scheme);
+        for (name, tokenizer) in all_kinds() {
             let whole = tokenizer.encode(&text).unwrap();
             // At the last place, and at all before it.
             let mut end = text.len();
             while let Some(cut) = tokenizer.last_cut(&text[..end], 0) {
                 let mut parts = tokenizer.encode(&text[..cut]).unwrap();
                 parts.extend(tokenizer.encode(&text[cut..]).unwrap());
-                prop_assert_eq!(&parts, &whole, "{} at {}", scheme, cut);
+                prop_assert_eq!(&parts, &whole, "{} at {}", name, cut);
                 prop_assert!(cut < end);
                 end = cut;
             }

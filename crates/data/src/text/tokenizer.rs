@@ -1,18 +1,21 @@
 //! From text to ids and back.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 use serde_json::{Value, json};
 use tokenizers::{
-    AddedToken, DecoderWrapper, ModelWrapper, PaddingParams, PostProcessorWrapper, PreTokenizerWrapper,
-    Trainer, TruncationParams,
+    AddedToken, DecoderWrapper, ModelWrapper, PaddingParams, PostProcessor, PostProcessorWrapper,
+    PreTokenizerWrapper, Trainer, TruncationParams,
     models::bpe::{BPE, BpeTrainer},
 };
 
 use super::{
-    BytePattern, Scheme, TextError, TextStream,
+    BytePattern, Scheme, SpecialTokens, TextError, TextStream,
     byte_level::{self, END_OF_TEXT},
-    words::{Words, scheme_of},
+    words::{Cut, Encoder, Words, scheme_of},
 };
 
 /// What is not in a vocabulary of words, sentences or paragraphs.
@@ -41,7 +44,9 @@ pub struct Tokenizer {
     pub(super) padding: Option<PaddingParams>,
     vocab_size: usize,
     end_of_text: Option<u32>,
-    words: Option<Words>,
+    pub(super) words: Option<Words>,
+    /// The special tokens before and after a text, if nothing else is done to it after it was cut into tokens.
+    pub(super) around: Option<[Vec<u32>; 2]>,
 }
 
 impl Tokenizer {
@@ -102,7 +107,8 @@ impl Tokenizer {
         let vocab_size = inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
         let end_of_text = ENDS.iter().find_map(|token| inner.token_to_id(token));
         let words = Words::of_tokenizer(&inner);
-        Self { inner, post_processor, truncation, padding, vocab_size, end_of_text, words }
+        let around = around(post_processor.as_ref());
+        Self { inner, post_processor, truncation, padding, vocab_size, end_of_text, words, around }
     }
 
     /// The content of the `tokenizer.json` of this tokeniser.
@@ -141,8 +147,12 @@ impl Tokenizer {
     /// [`TextError::UnknownCharacter`] if a vocabulary without an unknown token, as that of [`Scheme::Char`], lacks a
     /// character; [`TextError::Encode`] if the tokeniser refuses the text otherwise.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
-        match &self.words {
-            Some(words) => words.encode(self.inner.get_model(), text),
+        match self.words.as_ref().filter(|words| words.takes(text)) {
+            Some(words) => {
+                let mut ids = Vec::with_capacity(text.len() / 3);
+                let mut encoder = Encoder::new(Cow::Borrowed(words), self.inner.get_model());
+                encoder.encode(text, |id, _| ids.push(id)).map(|()| ids)
+            }
             None => self.inner.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()),
         }
         .map_err(|source| self.encode_error(text, source))
@@ -156,7 +166,8 @@ impl Tokenizer {
         if self.post_processor.is_none() {
             return self.encode(text);
         }
-        Ok(self.encode_whole(text, super::SpecialTokens::Add, None)?.get_ids().to_vec())
+        let mut encoder = self.encoder(false);
+        Ok(self.encode_whole(text, encoder.as_mut(), SpecialTokens::Add, None)?.ids)
     }
 
     /// The text of ids, without special tokens; bytes that make no character become U+FFFD.
@@ -233,8 +244,9 @@ impl Tokenizer {
             // Before an added token white space is at the end of a text, and falls into other pieces than before a word.
             if c.is_whitespace()
                 && next.is_some_and(|next: char| !next.is_whitespace() && !starts.contains(&next))
+                && (cut != Cut::BeforeLone || is_lone(&text[..at], c))
             {
-                let at = if cut == Cut::BeforeSpace { at } else { at + c.len_utf8() };
+                let at = if cut == Cut::After { at + c.len_utf8() } else { at };
                 return (at > 0).then_some(at);
             }
             next = Some(c);
@@ -245,28 +257,47 @@ impl Tokenizer {
     /// Where this tokeniser's pieces certainly end.
     pub(super) fn cut(&self) -> Option<Cut> {
         match (self.inner.get_pre_tokenizer()?, &self.words) {
-            (PreTokenizerWrapper::ByteLevel(_), Some(_)) => Some(Cut::BeforeSpace),
             (PreTokenizerWrapper::BertPreTokenizer(_), _) => match self.inner.get_normalizer() {
-                None | Some(tokenizers::NormalizerWrapper::BertNormalizer(_)) => Some(Cut::BeforeSpace),
+                None | Some(tokenizers::NormalizerWrapper::BertNormalizer(_)) => Some(Cut::BeforeLast),
                 Some(_) => None,
             },
             (PreTokenizerWrapper::Split(split), Some(_)) => match scheme_of(split)? {
-                Scheme::Char => Some(Cut::BeforeSpace),
-                Scheme::Word => Some(Cut::AfterSpace),
+                Scheme::Char => Some(Cut::BeforeLast),
+                Scheme::Word => Some(Cut::After),
                 Scheme::Sentence | Scheme::Paragraph | Scheme::Bpe(_) => None,
             },
+            (_, Some(words)) => words.cut(),
             _ => None,
         }
     }
 }
 
-/// Places at which no piece goes on, where white space is followed by something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
-    /// Before the last white space: GPT-2's pieces may begin with it, and white space before it is a piece of its own.
-    BeforeSpace,
-    /// After all of the white space.
-    AfterSpace,
+/// Whether the white space `c` ends no line, and no more of it is before it.
+fn is_lone(before: &str, c: char) -> bool {
+    !matches!(c, '\r' | '\n') && before.chars().next_back().is_some_and(|last| !last.is_whitespace())
+}
+
+/// The ids that a post-processor puts before and after those of a text; `None` if it does anything else to it.
+fn around(post_processor: Option<&PostProcessorWrapper>) -> Option<[Vec<u32>; 2]> {
+    fn is_plain(step: &PostProcessorWrapper) -> bool {
+        match step {
+            PostProcessorWrapper::Template(_) | PostProcessorWrapper::Bert(_) => true,
+            PostProcessorWrapper::ByteLevel(bytes) => !bytes.trim_offsets,
+            PostProcessorWrapper::Sequence(steps) => steps.as_ref().iter().all(is_plain),
+            PostProcessorWrapper::Roberta(_) => false,
+        }
+    }
+    let Some(post_processor) = post_processor else { return Some(Default::default()) };
+    // A text of one token that is in no vocabulary.
+    const TEXT: u32 = u32::MAX;
+    let text =
+        tokenizers::Encoding::from_tokens(vec![tokenizers::Token::new(TEXT, String::new(), (0, 0))], 0);
+    let whole = Some(post_processor).filter(|step| is_plain(step))?.process(text, None, true).ok()?;
+    let mut parts = whole.get_ids().split(|&id| id == TEXT).map(<[u32]>::to_vec);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(before), Some(after), None) => Some([before, after]),
+        _ => None,
+    }
 }
 
 /// The description of a word-level tokeniser with a vocabulary from texts.

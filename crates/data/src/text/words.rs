@@ -1,17 +1,17 @@
-//! The short way from text to ids, for the schemes whose pieces a plain pattern finds.
+//! The short way from text to ids, for the tokenisers whose pieces a plain pattern finds.
 //!
-//! `tokenizers` keeps, for each piece, where its characters come from. Where only ids are wanted and nothing is
-//! normalised, finding the pieces and looking each up is all there is to do: the same ids, several times as fast.
+//! `tokenizers` keeps, for each piece, where its characters come from, and finds pieces with look-ahead. Where nothing is normalised,
+//! finding the pieces and looking each up is all there is to do: the same ids and places, several times as fast.
 
 use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use regex::Regex;
 use tokenizers::{
-    AddedToken, Model, ModelWrapper, PreTokenizerWrapper, SplitDelimiterBehavior,
+    AddedToken, Model, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, SplitDelimiterBehavior,
     pre_tokenizers::split::{Split, SplitPattern},
 };
 
-use super::{Scheme, byte_level};
+use super::{BytePattern, Scheme, byte_level};
 
 /// How a text falls into the pieces that the model sees one at a time.
 #[derive(Debug, Clone)]
@@ -20,46 +20,86 @@ pub(super) struct Words {
     /// Tokens that are found in the text before anything else.
     added: Option<(Regex, HashMap<String, u32>)>,
     kind: Kind,
+    /// Whether each numeral is a piece, found before all others.
+    digits: bool,
+    /// Whether texts are brought into Unicode's normal form C before.
+    composes: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// GPT-2's: the model sees bytes spelt as characters, and white space before a word gives it its last character.
-    ByteLevel,
+    /// The model sees bytes spelt as characters.
+    ByteLevel(Space),
     /// The model sees the pieces.
     Plain,
+}
+
+/// When white space before a word gives it its last character: what `\s+(?!\S)` says in a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Space {
+    /// Always: GPT-2's.
+    Any,
+    /// Unless that ends a line: Llama 3's and the others.
+    WithinLine,
+}
+
+/// What a text is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part<'t> {
+    Added(&'t str, u32),
+    Piece(&'t str),
 }
 
 impl Words {
     /// GPT-2's pieces, in which nothing has been added.
     pub(super) fn gpt2() -> Self {
-        Self { pattern: compile(byte_level::PATTERN), added: None, kind: Kind::ByteLevel }
+        Self::new(byte_level::PATTERN, Kind::ByteLevel(Space::Any))
     }
 
     /// A scheme's pieces.
     pub(super) fn of_scheme(scheme: Scheme) -> Self {
         match scheme.pattern() {
-            Some(pattern) => Self { pattern: compile(pattern), added: None, kind: Kind::Plain },
+            Some(pattern) => Self::new(pattern, Kind::Plain),
             None => Self::gpt2(),
         }
     }
 
+    fn new(pattern: &str, kind: Kind) -> Self {
+        let pattern = Regex::new(pattern).expect("the patterns are constants, and tested");
+        Self { pattern, added: None, kind, digits: false, composes: false }
+    }
+
     /// The pieces of a tokeniser, if this is a way to them.
     pub(super) fn of_tokenizer(tokenizer: &tokenizers::Tokenizer) -> Option<Self> {
-        if tokenizer.get_normalizer().is_some() {
-            return None;
-        }
+        let composes = match tokenizer.get_normalizer() {
+            None => false,
+            Some(NormalizerWrapper::NFC(_)) => true,
+            Some(_) => return None,
+        };
         let mut words = match (tokenizer.get_pre_tokenizer()?, tokenizer.get_model()) {
-            (PreTokenizerWrapper::ByteLevel(bytes), ModelWrapper::BPE(bpe))
-                if bytes.use_regex && !bytes.add_prefix_space && bpe.dropout.is_none() =>
-            {
-                Self::gpt2()
-            }
             (PreTokenizerWrapper::Split(split), ModelWrapper::WordLevel(_)) => {
                 Self::of_scheme(scheme_of(split)?)
             }
+            (PreTokenizerWrapper::Sequence(steps), ModelWrapper::BPE(bpe)) if bpe.dropout.is_none() => {
+                match steps.as_ref() {
+                    [PreTokenizerWrapper::Digits(digits), bytes]
+                        if digits.individual_digits && is_byte_level(bytes, true) =>
+                    {
+                        Self { digits: true, ..Self::gpt2() }
+                    }
+                    [PreTokenizerWrapper::Split(split), bytes] if is_byte_level(bytes, false) => {
+                        let pattern = BytePattern::without_look_ahead(isolated(split)?)?;
+                        Self::new(&pattern, Kind::ByteLevel(Space::WithinLine))
+                    }
+                    _ => return None,
+                }
+            }
+            (bytes, ModelWrapper::BPE(bpe)) if bpe.dropout.is_none() && is_byte_level(bytes, true) => {
+                Self::gpt2()
+            }
             _ => return None,
         };
+        words.composes = composes;
         let added = tokenizer.get_added_tokens_decoder();
         let mut tokens: Vec<(&u32, &AddedToken)> = added.iter().collect();
         if !tokens.is_empty() {
@@ -78,17 +118,47 @@ impl Words {
         Some(words)
     }
 
+    /// Whether this is a way to the pieces of this text: it is for all but those that normalisation may change.
+    pub(super) fn takes(&self, text: &str) -> bool {
+        // No character below U+0300 is part of another normal form's spelling of one.
+        !self.composes || text.chars().all(|c| c < '\u{300}')
+    }
+
+    /// Where pieces certainly end.
+    pub(super) fn cut(&self) -> Option<Cut> {
+        match self.kind {
+            Kind::ByteLevel(Space::Any) if !self.digits => Some(Cut::BeforeLast),
+            Kind::ByteLevel(_) => Some(Cut::BeforeLone),
+            Kind::Plain => None,
+        }
+    }
+
     /// Calls `piece` with each piece in turn, as the model sees it; added tokens come as any other text.
     pub(super) fn split<'t>(&self, text: &'t str, mut piece: impl FnMut(&'t str)) {
+        if !self.digits {
+            return self.split_by_pattern(text, piece);
+        }
+        let mut start = 0;
+        for (at, numeral) in text.match_indices(char::is_numeric) {
+            self.split_by_pattern(&text[start..at], &mut piece);
+            piece(numeral);
+            start = at + numeral.len();
+        }
+        self.split_by_pattern(&text[start..], piece);
+    }
+
+    fn split_by_pattern<'t>(&self, text: &'t str, mut piece: impl FnMut(&'t str)) {
         let mut start = 0;
         while let Some(found) = self.pattern.find_at(text, start) {
             let mut end = found.end();
-            if self.kind == Kind::ByteLevel && end < text.len() {
-                // `\s+(?!\S)`: white space before something else leaves its last character to it.
+            if let Kind::ByteLevel(space) = self.kind
+                && end < text.len()
+            {
                 let mut characters = found.as_str().char_indices();
                 if let Some((last, c)) = characters.next_back()
                     && last > 0
                     && c.is_whitespace()
+                    && !(space == Space::WithinLine && matches!(c, '\r' | '\n'))
                 {
                     end = found.start() + last;
                 }
@@ -98,64 +168,144 @@ impl Words {
         }
     }
 
-    /// A piece in the model's spelling.
-    pub(super) fn spell<'t>(&self, piece: &'t str) -> Cow<'t, str> {
-        match self.kind {
-            Kind::ByteLevel => byte_level::spell(piece.as_bytes()).into(),
-            Kind::Plain => piece.into(),
-        }
-    }
-
-    /// The ids of a text; the error is the model's.
-    pub(super) fn encode<'t>(
-        &self,
-        model: &ModelWrapper,
-        text: &'t str,
-    ) -> Result<Vec<u32>, tokenizers::Error> {
-        let mut ids = Vec::with_capacity(text.len() / 3);
-        // Where the ids of a piece that was met before are.
-        let mut met: HashMap<&'t str, Range<usize>> = HashMap::new();
-        let mut failed = None;
-        let mut encode_plain = |part: &'t str, ids: &mut Vec<u32>| {
-            self.split(part, |piece| {
-                if let Some(range) = met.get(piece) {
-                    ids.extend_from_within(range.clone());
-                } else if failed.is_none() {
-                    match model.tokenize(&self.spell(piece)) {
-                        Ok(tokens) => {
-                            let start = ids.len();
-                            ids.extend(tokens.iter().map(|token| token.id));
-                            met.insert(piece, start..ids.len());
-                        }
-                        Err(error) => failed = Some(error),
-                    }
-                }
-            });
-        };
+    /// Added tokens and the pieces between them.
+    fn parts<'t>(&self, text: &'t str, mut part: impl FnMut(Part<'t>)) {
         let mut start = 0;
         if let Some((pattern, added)) = &self.added {
             for found in pattern.find_iter(text) {
-                encode_plain(&text[start..found.start()], &mut ids);
-                ids.push(added[found.as_str()]);
+                self.split(&text[start..found.start()], |piece| part(Part::Piece(piece)));
+                part(Part::Added(found.as_str(), added[found.as_str()]));
                 start = found.end();
             }
         }
-        encode_plain(&text[start..], &mut ids);
-        failed.map_or(Ok(ids), Err)
+        self.split(&text[start..], |piece| part(Part::Piece(piece)));
+    }
+
+    /// A piece in the model's spelling.
+    pub(super) fn spell<'t>(&self, piece: &'t str) -> Cow<'t, str> {
+        match self.kind {
+            Kind::ByteLevel(_) => byte_level::spell(piece.as_bytes()).into(),
+            Kind::Plain => piece.into(),
+        }
+    }
+}
+
+/// Places at which no piece goes on, where white space is followed by something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Before the last white space: GPT-2's pieces may begin with it, and white space before it is a piece of its own.
+    BeforeLast,
+    /// Before white space that is alone and within a line: other patterns take line ends to what is before them.
+    BeforeLone,
+    /// After all of the white space.
+    After,
+}
+
+/// Encodes texts one after the other, and remembers the pieces that it has met.
+pub(super) struct Encoder<'w, 't> {
+    words: Cow<'w, Words>,
+    model: &'w ModelWrapper,
+    /// Where the tokens of each piece are.
+    met: HashMap<&'t str, Range<usize>>,
+    /// Ids, and the bytes of the piece that each stands for.
+    tokens: Vec<(u32, Range<usize>)>,
+}
+
+impl<'w, 't> Encoder<'w, 't> {
+    pub(super) fn new(words: Cow<'w, Words>, model: &'w ModelWrapper) -> Self {
+        Self { words, model, met: HashMap::new(), tokens: Vec::new() }
+    }
+
+    /// Calls `token` with each id and the bytes that it stands for; the error is the model's.
+    pub(super) fn encode(
+        &mut self,
+        text: &'t str,
+        mut token: impl FnMut(u32, Range<usize>),
+    ) -> Result<(), tokenizers::Error> {
+        let Self { words, model, met, tokens } = self;
+        let mut result = Ok(());
+        let mut start = 0;
+        words.parts(text, |part| match part {
+            Part::Added(added, id) => {
+                token(id, start..start + added.len());
+                start += added.len();
+            }
+            Part::Piece(piece) => {
+                if result.is_err() {
+                    return;
+                }
+                let found = match met.get(piece) {
+                    Some(found) => found.clone(),
+                    None => match words.tokens_of(model, piece) {
+                        Ok(of_piece) => {
+                            let found = tokens.len()..tokens.len() + of_piece.len();
+                            tokens.extend(of_piece);
+                            met.insert(piece, found.clone());
+                            found
+                        }
+                        Err(error) => {
+                            result = Err(error);
+                            return;
+                        }
+                    },
+                };
+                for (id, bytes) in &tokens[found] {
+                    token(*id, start + bytes.start..start + bytes.end);
+                }
+                start += piece.len();
+            }
+        });
+        result
+    }
+}
+
+impl Words {
+    /// The tokens of a piece, and the bytes of it that they stand for. A token that is a part of a character stands for all of it.
+    fn tokens_of(
+        &self,
+        model: &ModelWrapper,
+        piece: &str,
+    ) -> Result<Vec<(u32, Range<usize>)>, tokenizers::Error> {
+        let spelt = self.spell(piece);
+        let tokens = model.tokenize(&spelt)?.into_iter().map(|token| (token.id, token.offsets));
+        if self.kind == Kind::Plain {
+            return Ok(tokens.map(|(id, (start, end))| (id, start..end)).collect());
+        }
+        // Each character that is spelt is a byte. What the model says of the characters behind one that it lacks is too low, and may lie
+        // within a character; it is taken as it is, as in Hugging Face's library.
+        let byte = |at: usize| spelt[..spelt.floor_char_boundary(at)].chars().count();
+        let whole = |(id, (start, end))| {
+            let end = if end > start { byte(end - 1) + 1 } else { byte(start) };
+            (id, piece.floor_char_boundary(byte(start))..piece.ceil_char_boundary(end))
+        };
+        Ok(tokens.map(whole).collect())
+    }
+}
+
+/// Whether a step of pre-tokenisation spells bytes as characters, with GPT-2's pattern before that or without one.
+fn is_byte_level(step: &PreTokenizerWrapper, with_pattern: bool) -> bool {
+    match step {
+        PreTokenizerWrapper::ByteLevel(bytes) => bytes.use_regex == with_pattern && !bytes.add_prefix_space,
+        _ => false,
+    }
+}
+
+/// The regular expression whose matches are the pieces.
+fn isolated(split: &Split) -> Option<&str> {
+    match &split.pattern {
+        SplitPattern::Regex(pattern)
+            if !split.invert && split.behavior == SplitDelimiterBehavior::Isolated =>
+        {
+            Some(pattern)
+        }
+        _ => None,
     }
 }
 
 /// The scheme whose pieces a pre-tokeniser makes.
 pub(super) fn scheme_of(split: &Split) -> Option<Scheme> {
-    let SplitPattern::Regex(pattern) = &split.pattern else { return None };
-    if split.invert || split.behavior != SplitDelimiterBehavior::Isolated {
-        return None;
-    }
+    let pattern = isolated(split)?;
     [Scheme::Char, Scheme::Word, Scheme::Sentence, Scheme::Paragraph]
         .into_iter()
         .find(|scheme| scheme.pattern() == Some(pattern))
-}
-
-fn compile(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("the patterns are constants, and tested")
 }

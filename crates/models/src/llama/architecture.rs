@@ -1,9 +1,9 @@
 //! Llama among the other architectures.
 
-use libellus_weights::Layout;
+use libellus_weights::{Checkpoint, Layout};
 use serde_json::Value;
 
-use super::{Llama, LlamaConfig, hugging_face};
+use super::{Llama, LlamaConfig, gguf, hugging_face};
 use crate::{Architecture, ConfigError, InputError, Preset, PresetModel, Tensors, causal_lm};
 
 impl Architecture for LlamaConfig {
@@ -59,5 +59,9 @@ impl Architecture for LlamaConfig {
 
     fn from_hugging_face(config: &Value) -> Option<Result<Self, ConfigError>> {
         hugging_face::read(config)
+    }
+
+    fn from_gguf(checkpoint: &Checkpoint) -> Option<Result<Self, ConfigError>> {
+        gguf::read(checkpoint)
     }
 }

@@ -11,6 +11,7 @@
 mod architecture;
 mod block;
 mod config;
+mod gguf;
 mod hugging_face;
 mod model;
 #[cfg(test)]

@@ -2,12 +2,13 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use libellus_backend::testing::device;
 use libellus_layers::trace::record;
+use libellus_weights::testing::gguf::{self, pair, text};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, recognize};
 use serde_json::{Value, json};
 
 use super::{Llama, LlamaConfig, LlamaRopeScaling};
 use crate::testing::{Golden, golden_path};
-use crate::{Architecture, CausalLm};
+use crate::{Architecture, CausalLm, ModelConfig};
 
 /// The configuration of `llama_scaled`.
 fn scaled() -> LlamaConfig {
@@ -194,6 +195,147 @@ fn what_is_not_supported_in_hugging_faces_configuration_is_named() {
         let error = read(changes).expect("a Llama").expect_err("unsupported").to_string();
         assert!(error.contains(&format!("`{key}`")), "{key}: {error}");
     }
+}
+
+/// The metadata of `LlamaConfig::tiny()` as llama.cpp's converter writes them.
+fn tiny_metadata() -> Vec<(&'static str, Value)> {
+    vec![
+        ("general.architecture", json!("llama")),
+        ("llama.context_length", json!(17)),
+        ("llama.embedding_length", json!(18)),
+        ("llama.block_count", json!(2)),
+        ("llama.feed_forward_length", json!(13)),
+        ("llama.attention.head_count", json!(6)),
+        ("llama.attention.head_count_kv", json!(2)),
+        ("llama.attention.key_length", json!(4)),
+        ("llama.attention.value_length", json!(4)),
+        ("llama.rope.dimension_count", json!(4)),
+        ("llama.rope.freq_base", json!(100.0)),
+        ("llama.attention.layer_norm_rms_epsilon", json!(1e-5)),
+    ]
+}
+
+/// A GGUF file with the tensors of a golden file, and some more.
+fn gguf_file(golden: &str, metadata: &[(&str, Value)], more: &[(&str, Vec<f32>)]) -> Checkpoint {
+    let golden = checkpoint(golden);
+    let mut tensors: Vec<(String, Vec<u64>, Vec<f32>)> = golden
+        .infos()
+        .map(|info| {
+            let lengths = info.shape.iter().rev().map(|&length| length as u64).collect();
+            let data = golden.tensor(info.name).expect("a golden tensor");
+            (info.name.to_owned(), lengths, data.try_to_vec().expect("floats"))
+        })
+        .collect();
+    let more = more.iter().map(|(name, data)| ((*name).to_owned(), vec![data.len() as u64], data.clone()));
+    tensors.extend(more);
+    let (mut described, mut bytes) = (Vec::new(), Vec::<u8>::new());
+    for (name, lengths, data) in &tensors {
+        bytes.resize(bytes.len().next_multiple_of(32), 0);
+        described.push(gguf::tensor(name, lengths, 0, bytes.len() as u64));
+        bytes.extend(data.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    let pairs: Vec<Vec<u8>> = metadata
+        .iter()
+        .map(|(key, value)| match value {
+            Value::String(value) => pair(key, 8, &text(value)),
+            Value::Number(number) if number.is_u64() => {
+                pair(key, 4, &(number.as_u64().expect("checked") as u32).to_le_bytes())
+            }
+            value => pair(key, 6, &(value.as_f64().expect("a number") as f32).to_le_bytes()),
+        })
+        .collect();
+    Checkpoint::from_bytes("m.gguf", gguf::file(&pairs, &described, &bytes)).expect("a fine file")
+}
+
+fn of_gguf(checkpoint: &Checkpoint) -> Result<LlamaConfig, crate::ConfigError> {
+    match ModelConfig::from_gguf(checkpoint).expect("a GGUF file")? {
+        ModelConfig::Llama(config) => Ok(config),
+        other => panic!("{other:?} is no Llama"),
+    }
+}
+
+#[test]
+fn a_gguf_file_says_what_it_holds() {
+    let file = gguf_file("llama", &tiny_metadata(), &[]);
+    // Its tensors are those of a model in Hugging Face's order, which have other names.
+    assert!(
+        of_gguf(&file)
+            .expect_err("other names")
+            .to_string()
+            .contains("tensor `token_embd.weight` is missing")
+    );
+
+    let file = gguf_file("llama_gguf", &tiny_metadata(), &[]);
+    let config = of_gguf(&file).expect("a Llama");
+    assert_eq!(config, LlamaConfig::tiny());
+    let layouts = config.layouts();
+    let layout =
+        recognize(&fresh(&config), &file, &layouts, &LoadOptions::default()).expect("a known layout");
+    let model = load(fresh(&config), &file, layout, &LoadOptions::default()).expect("the names fit");
+    let golden = Golden::open("llama");
+    golden.check("eval.logits", model.forward(golden.ints::<2>("tokens", &device())));
+    assert!(ModelConfig::from_gguf(&checkpoint("llama")).is_none());
+}
+
+#[test]
+fn a_gguf_file_says_what_an_output_and_biases_it_has() {
+    let file = gguf_file("llama_scaled_gguf", &tiny_metadata(), &[]);
+    let config = of_gguf(&file).expect("a Llama");
+    assert_eq!(config, LlamaConfig { rope_scaling: None, ..scaled() });
+}
+
+#[test]
+fn llama_3s_scaling_is_told_from_its_factors() {
+    let scaling = LlamaConfig::llama_3_2_1b().rope_scaling.expect("it is scaled");
+    let change = |key: &str, value: Value| {
+        let mut metadata = tiny_metadata();
+        metadata.retain(|(name, _)| *name != key);
+        metadata.push(("llama.rope.freq_base", value));
+        metadata
+    };
+    // Of a head of four elements, one pair turns often and one hardly.
+    let metadata = change("llama.rope.freq_base", json!(500_000_000.0));
+    let config = of_gguf(&gguf_file("llama_gguf", &metadata, &[("rope_freqs.weight", vec![1.0, 32.0])]))
+        .expect("a Llama 3");
+    assert_eq!(config.rope_scaling, Some(scaling));
+    for factors in [vec![1.0, 32.0, 32.0], vec![32.0, 32.0], vec![f32::NAN, 32.0]] {
+        let error = of_gguf(&gguf_file("llama_gguf", &metadata, &[("rope_freqs.weight", factors)]))
+            .expect_err("other factors");
+        assert!(error.to_string().contains("rope_freqs.weight"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_not_supported_in_a_gguf_file_is_named() {
+    for (key, value, says) in [
+        (
+            "general.architecture",
+            json!("mamba"),
+            "models with `general.architecture` `mamba` aren't supported",
+        ),
+        ("llama.block_count", json!(null), "`llama.block_count` is missing"),
+        ("llama.block_count", json!(0), "`n_layers`"),
+        ("llama.block_count", json!("many"), "`llama.block_count` = many"),
+        ("llama.attention.head_count", json!(0), "`n_heads`"),
+        ("llama.attention.head_count_kv", json!(4), "`n_kv_heads`"),
+        ("llama.attention.value_length", json!(8), "`attention.value_length` = 8"),
+        ("llama.rope.dimension_count", json!(2), "`rope.dimension_count` = 2"),
+        ("llama.rope.scaling.type", json!("yarn"), "`rope.scaling.type` = yarn"),
+        ("llama.expert_count", json!(8), "`expert_count` = 8"),
+    ] {
+        let mut metadata = tiny_metadata();
+        metadata.retain(|(name, _)| *name != key);
+        if !value.is_null() {
+            metadata.push((key, value));
+        }
+        let error = of_gguf(&gguf_file("llama_gguf", &metadata, &[])).expect_err(key).to_string();
+        assert!(error.contains(says), "{key}: {error}");
+    }
+    let mut metadata = tiny_metadata();
+    metadata.retain(|(key, _)| !key.ends_with("key_length") && !key.ends_with("head_count"));
+    metadata.push(("llama.attention.head_count", json!(0)));
+    let error = of_gguf(&gguf_file("llama_gguf", &metadata, &[])).expect_err("no head").to_string();
+    assert!(error.contains("attention.head_count"), "{error}");
 }
 
 #[test]

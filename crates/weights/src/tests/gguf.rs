@@ -2,38 +2,7 @@
 
 use super::golden::golden_bytes;
 use super::*;
-
-fn text(text: &str) -> Vec<u8> {
-    [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
-}
-
-/// A header with these pairs and descriptions, then `data`, aligned to 32.
-fn file(pairs: &[Vec<u8>], tensors: &[Vec<u8>], data: &[u8]) -> Vec<u8> {
-    let mut bytes = b"GGUF\x03\0\0\0".to_vec();
-    bytes.extend((tensors.len() as u64).to_le_bytes());
-    bytes.extend((pairs.len() as u64).to_le_bytes());
-    bytes.extend(pairs.concat());
-    bytes.extend(tensors.concat());
-    bytes.resize(bytes.len().next_multiple_of(32), 0);
-    bytes.extend(data);
-    bytes
-}
-
-fn tensor(name: &str, lengths: &[u64], kind: u32, offset: u64) -> Vec<u8> {
-    let lengths_bytes: Vec<u8> = lengths.iter().flat_map(|length| length.to_le_bytes()).collect();
-    [
-        &text(name)[..],
-        &(lengths.len() as u32).to_le_bytes(),
-        &lengths_bytes,
-        &kind.to_le_bytes(),
-        &offset.to_le_bytes(),
-    ]
-    .concat()
-}
-
-fn pair(key: &str, kind: u32, value: &[u8]) -> Vec<u8> {
-    [&text(key)[..], &kind.to_le_bytes(), value].concat()
-}
+use crate::testing::gguf::{file, pair, tensor, text};
 
 fn open(bytes: Vec<u8>) -> Result<Checkpoint, WeightsError> {
     Checkpoint::from_bytes("m.gguf", bytes)
