@@ -5,22 +5,33 @@ use burn::tensor::{Shape, TensorData};
 /// The matrix `[rows, columns]` as `[columns, rows]`.
 pub(crate) fn transpose(data: TensorData) -> TensorData {
     let (bytes, shape, dtype) = data.into_parts();
-    let [rows, columns] = shape.dims();
-    let size = dtype.size();
+    let size = shape.dims();
+    let moved = match dtype.size() {
+        1 => transpose_elements::<1>(&bytes, size),
+        2 => transpose_elements::<2>(&bytes, size),
+        4 => transpose_elements::<4>(&bytes, size),
+        8 => transpose_elements::<8>(&bytes, size),
+        size => unreachable!("no element has {size} bytes"),
+    };
+    let [rows, columns] = size;
+    TensorData::from_bytes_vec(moved, Shape::new([columns, rows]), dtype)
+}
+
+fn transpose_elements<const SIZE: usize>(bytes: &[u8], [rows, columns]: [usize; 2]) -> Vec<u8> {
     // In blocks, so that neither side strides through memory a line at a time.
     const BLOCK: usize = 32;
-    let mut moved = vec![0; bytes.len()];
+    let (elements, _) = bytes.as_chunks::<SIZE>();
+    let mut moved = vec![[0; SIZE]; elements.len()];
     for row_block in (0..rows).step_by(BLOCK) {
         for column_block in (0..columns).step_by(BLOCK) {
-            for row in row_block..rows.min(row_block + BLOCK) {
-                for column in column_block..columns.min(column_block + BLOCK) {
-                    let (from, to) = ((row * columns + column) * size, (column * rows + row) * size);
-                    moved[to..to + size].copy_from_slice(&bytes[from..from + size]);
+            for column in column_block..columns.min(column_block + BLOCK) {
+                for row in row_block..rows.min(row_block + BLOCK) {
+                    moved[column * rows + row] = elements[row * columns + column];
                 }
             }
         }
     }
-    TensorData::from_bytes_vec(moved, Shape::new([columns, rows]), dtype)
+    moved.into_flattened()
 }
 
 /// The entries `start..start + length` along dimension `dim`.

@@ -28,7 +28,7 @@ pub struct TensorInfo<'a> {
     pub shape: &'a [usize],
     /// The type of its elements, as safetensors spells it: `F32`, `BF16`, `I64`. Those of a quantised tensor are `F32`.
     pub dtype: &'static str,
-    /// The type of its blocks if it is quantised: `Q8_0`, `Q4_0`, `Q4_1`.
+    /// The type of its blocks if it is quantised: `Q8_0`, `Q4_K`.
     pub quantised: Option<&'static str>,
 }
 

@@ -15,7 +15,7 @@
 //!   `module.` and `_orig_mod.`, if all names begin with it, are left out. The pickle is interpreted by a
 //!   machine that knows tensors and nothing else: whatever else it names is refused, by name, and never run;
 //! - NumPy: `.npz`, compressed or not, and `.npy`;
-//! - GGUF, versions 2 and 3, with Q8_0, Q4_0 and Q4_1.
+//! - GGUF, versions 2 and 3, with Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, and Q2_K to Q6_K.
 //!
 //! Opening reads headers; a tensor is read when it is asked for, straight into the memory where it stays.
 //! Sizes are checked before memory is taken.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use crate::arrange::{RowOrder, concatenate, narrow, reorder_rows, transpose};
 use crate::checkpoint::Checkpoint;
@@ -347,10 +347,8 @@ impl Loader<'_> {
 }
 
 fn warn_if_not_finite(ours: &str, checkpoint: &Checkpoint, data: &TensorData) {
-    if data.dtype() != DType::F32 {
-        return;
-    }
-    let count = data.iter::<f32>().filter(|value| !value.is_finite()).count();
+    let Ok(values) = data.as_slice::<f32>() else { return };
+    let count = values.iter().filter(|value| !value.is_finite()).count();
     if count > 0 {
         let path = checkpoint.path().display();
         tracing::warn!(tensor = ours, %path, count, "values of `{ours}` in {path} are not finite ({count} of them)");

@@ -114,6 +114,14 @@ impl Trained {
         chat_template(self.chat.as_ref(), &self.path, "leave --chat out")
     }
 
+    /// The tokens that end a text: those that its checkpoint names along with a chat template, and the tokenizer's end of text.
+    pub fn ends(&self) -> Vec<u32> {
+        match &self.chat {
+            Some(template) => template.ends(&self.tokenizer),
+            None => self.tokenizer.end_of_text().into_iter().collect(),
+        }
+    }
+
     /// What a text begins with where nobody says: an empty line, or the first token of a tokenizer that has no line ends.
     pub fn default_prompt(&self) -> String {
         default_prompt(&self.tokenizer)

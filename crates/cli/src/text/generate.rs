@@ -27,11 +27,13 @@ pub(super) fn run(command: &Generate, common: &Common) -> Result<ExitCode, Failu
         (None, None) => None,
     };
     let trained = open(&command.model)?;
+    options.ends = trained.ends();
     if !command.chat {
         let prompt = prompt.unwrap_or_else(|| trained.default_prompt());
         return write(&trained, &prompt, &prompt, &options, common);
     }
-    options.ends = trained.chat_template()?.ends(&trained.tokenizer);
+    // Nobody is to say something before it shows that the model can't answer.
+    trained.chat_template()?;
     let mut messages: Vec<ChatMessage> =
         command.system.iter().map(|text| ChatMessage::new("system", text)).collect();
     match prompt {

@@ -4,6 +4,8 @@ use burn::tensor::{BoolStore, DType};
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
+use crate::read::blocks::Blocks;
+
 /// What a file can hold in a tensor. Names are those of safetensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Element {
@@ -20,12 +22,8 @@ pub(crate) enum Element {
     U16,
     U8,
     Bool,
-    /// Blocks of 32 with an `f16` scale and signed bytes.
-    Q8_0,
-    /// Blocks of 32 with an `f16` scale and four-bit numbers around 8.
-    Q4_0,
-    /// Blocks of 32 with an `f16` scale, an `f16` offset and four-bit numbers.
-    Q4_1,
+    /// Numbers that share scales.
+    Quantised(&'static Blocks),
     /// Anything that has no counterpart in burn.
     Other(&'static str),
 }
@@ -53,16 +51,14 @@ impl Element {
             Self::U16 => "U16",
             Self::U8 => "U8",
             Self::Bool => "BOOL",
-            Self::Q8_0 => "Q8_0",
-            Self::Q4_0 => "Q4_0",
-            Self::Q4_1 => "Q4_1",
+            Self::Quantised(blocks) => blocks.name,
             Self::Other(name) => name,
         }
     }
 
     /// Whether several elements share a scale.
     pub(crate) fn is_quantised(self) -> bool {
-        matches!(self, Self::Q8_0 | Self::Q4_0 | Self::Q4_1)
+        matches!(self, Self::Quantised(_))
     }
 
     /// How many elements make a block that can be decoded by itself, and how many bytes it takes. `None` if it can't be
@@ -73,9 +69,7 @@ impl Element {
             Self::F32 | Self::I32 | Self::U32 => (1, 4),
             Self::F16 | Self::BF16 | Self::I16 | Self::U16 => (1, 2),
             Self::I8 | Self::U8 | Self::Bool => (1, 1),
-            Self::Q8_0 => (QK, 2 + QK),
-            Self::Q4_0 => (QK, 2 + QK / 2),
-            Self::Q4_1 => (QK, 4 + QK / 2),
+            Self::Quantised(blocks) => (blocks.elements, blocks.bytes),
             Self::Other(_) => return None,
         })
     }
@@ -83,9 +77,7 @@ impl Element {
     /// The type of the tensor that is made of it.
     pub(crate) fn dtype(self) -> Option<DType> {
         Some(match self {
-            Self::F64 | Self::F32 | Self::F16 | Self::BF16 | Self::Q8_0 | Self::Q4_0 | Self::Q4_1 => {
-                DType::F32
-            }
+            Self::F64 | Self::F32 | Self::F16 | Self::BF16 | Self::Quantised(_) => DType::F32,
             Self::I64 => DType::I64,
             Self::I32 => DType::I32,
             Self::I16 => DType::I16,
@@ -99,9 +91,6 @@ impl Element {
         })
     }
 }
-
-/// Elements in a block of the quantised types.
-const QK: usize = 32;
 
 /// The product of the lengths, if it and its size in bytes can be told.
 pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
@@ -156,9 +145,7 @@ impl Value for f32 {
             (Element::F16, Big) => each(bytes.as_chunks().0, values, |b| f16::from_be_bytes(b).to_f32()),
             (Element::BF16, Little) => each(bytes.as_chunks().0, values, |b| bf16::from_le_bytes(b).to_f32()),
             (Element::BF16, Big) => each(bytes.as_chunks().0, values, |b| bf16::from_be_bytes(b).to_f32()),
-            (Element::Q8_0, _) => q8_0(bytes, values),
-            (Element::Q4_0, _) => q4_0(bytes, values),
-            (Element::Q4_1, _) => q4_1(bytes, values),
+            (Element::Quantised(blocks), _) => blocks.decode(bytes, values),
             (_, Little) => each(bytes.as_chunks().0, values, f32::from_le_bytes),
             (_, Big) => each(bytes.as_chunks().0, values, f32::from_be_bytes),
         }
@@ -178,44 +165,5 @@ fn f16_little(bytes: &[u8], values: &mut [f32]) {
             bits.reinterpret_cast::<f16>().convert_to_f32_slice(values);
         }
         _ => each(bytes.as_chunks().0, values, |b| f16::from_le_bytes(b).to_f32()),
-    }
-}
-
-/// Blocks of `scale: f16, [i8; 32]`.
-fn q8_0(bytes: &[u8], values: &mut [f32]) {
-    for ([low, high, numbers @ ..], values) in
-        bytes.as_chunks::<{ 2 + QK }>().0.iter().zip(values.chunks_mut(QK))
-    {
-        let scale = f16::from_le_bytes([*low, *high]).to_f32();
-        for (value, number) in values.iter_mut().zip(numbers) {
-            *value = scale * f32::from(*number as i8);
-        }
-    }
-}
-
-/// Blocks of `scale: f16, [u8; 16]`. The low halves of the bytes are the first 16 numbers, the high halves the others.
-fn q4_0(bytes: &[u8], values: &mut [f32]) {
-    for ([low, high, pairs @ ..], values) in
-        bytes.as_chunks::<{ 2 + QK / 2 }>().0.iter().zip(values.chunks_mut(QK))
-    {
-        let scale = f16::from_le_bytes([*low, *high]).to_f32();
-        for (index, pair) in pairs.iter().enumerate() {
-            values[index] = scale * (f32::from(pair & 15) - 8.0);
-            values[index + QK / 2] = scale * (f32::from(pair >> 4) - 8.0);
-        }
-    }
-}
-
-/// Blocks of `scale: f16, offset: f16, [u8; 16]`, in the order of [`q4_0`].
-fn q4_1(bytes: &[u8], values: &mut [f32]) {
-    for ([a, b, c, d, pairs @ ..], values) in
-        bytes.as_chunks::<{ 4 + QK / 2 }>().0.iter().zip(values.chunks_mut(QK))
-    {
-        let scale = f16::from_le_bytes([*a, *b]).to_f32();
-        let offset = f16::from_le_bytes([*c, *d]).to_f32();
-        for (index, pair) in pairs.iter().enumerate() {
-            values[index] = scale * f32::from(pair & 15) + offset;
-            values[index + QK / 2] = scale * f32::from(pair >> 4) + offset;
-        }
     }
 }

@@ -4,12 +4,13 @@
 //! descriptions, then the tensors, aligned. Dimensions are listed fastest first; they are turned round here, so that a
 //! tensor has the shape that it has in the safetensors file of the same model.
 //!
-//! Numbers and the quantised types Q8_0, Q4_0 and Q4_1 are read; of other quantised types the file says what they are,
+//! Numbers and the quantised types of [`blocks`] are read; of other quantised types the file says what they are,
 //! and reading such a tensor is an error.
 
 use std::sync::Arc;
 
 use crate::error::WeightsError;
+use crate::read::blocks::{self, Blocks};
 use crate::read::data::{Data, DataReader};
 use crate::read::element::{ByteOrder, Element, element_count};
 use crate::read::format::FileFormat;
@@ -403,19 +404,24 @@ const fn kind(id: u32, element: Element, elements: usize, bytes: usize) -> Kind 
     Kind { id, element, elements, bytes }
 }
 
-const KINDS: [Kind; 32] = [
+/// Blocks that are decoded.
+const fn quantised(id: u32, blocks: &'static Blocks) -> Kind {
+    kind(id, Element::Quantised(blocks), blocks.elements, blocks.bytes)
+}
+
+static KINDS: [Kind; 32] = [
     kind(0, Element::F32, 1, 4),
     kind(1, Element::F16, 1, 2),
-    kind(2, Element::Q4_0, 32, 18),
-    kind(3, Element::Q4_1, 32, 20),
-    kind(6, Element::Other("Q5_0"), 32, 22),
-    kind(7, Element::Other("Q5_1"), 32, 24),
-    kind(8, Element::Q8_0, 32, 34),
-    kind(10, Element::Other("Q2_K"), 256, 84),
-    kind(11, Element::Other("Q3_K"), 256, 110),
-    kind(12, Element::Other("Q4_K"), 256, 144),
-    kind(13, Element::Other("Q5_K"), 256, 176),
-    kind(14, Element::Other("Q6_K"), 256, 210),
+    quantised(2, &blocks::Q4_0),
+    quantised(3, &blocks::Q4_1),
+    quantised(6, &blocks::Q5_0),
+    quantised(7, &blocks::Q5_1),
+    quantised(8, &blocks::Q8_0),
+    quantised(10, &blocks::Q2_K),
+    quantised(11, &blocks::Q3_K),
+    quantised(12, &blocks::Q4_K),
+    quantised(13, &blocks::Q5_K),
+    quantised(14, &blocks::Q6_K),
     kind(16, Element::Other("IQ2_XXS"), 256, 66),
     kind(17, Element::Other("IQ2_XS"), 256, 74),
     kind(18, Element::Other("IQ3_XXS"), 256, 98),

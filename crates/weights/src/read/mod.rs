@@ -5,6 +5,7 @@
 //! (another process that shortens the file would crash this one, and one that writes to it would change values that
 //! were checked), which this crate forbids, and reading each tensor once into the buffer where it stays costs no more.
 
+pub(crate) mod blocks;
 pub(crate) mod data;
 pub(crate) mod element;
 pub(crate) mod format;

@@ -98,12 +98,12 @@ fn numpy_archives_hold_what_numpy_saved() {
 #[test]
 fn gguf_files_hold_what_the_library_decodes() {
     let checkpoint = Checkpoint::open(golden("formats_model.gguf")).unwrap();
-    assert_holds(&checkpoint, "formats_gguf_expected.safetensors", &["q5_0.weight"]);
+    assert_holds(&checkpoint, "formats_gguf_expected.safetensors", &["mxfp4.weight"]);
     let info = checkpoint.info("q4_0.weight").unwrap();
     assert_eq!((info.shape, info.dtype, info.quantised), (&[5, 96][..], "F32", Some("Q4_0")));
     assert_eq!(checkpoint.info("f16.weight").unwrap().dtype, "F16");
-    let error = checkpoint.tensor("q5_0.weight").unwrap_err().to_string();
-    assert!(error.contains("tensor `q5_0.weight` holds Q5_0 elements"), "{error}");
+    let error = checkpoint.tensor("mxfp4.weight").unwrap_err().to_string();
+    assert!(error.contains("tensor `mxfp4.weight` holds MXFP4 elements"), "{error}");
 
     let metadata = checkpoint.metadata();
     for (key, value) in [

@@ -177,8 +177,19 @@ def gguf_file():
     add("q8_0.weight", rng.normal(size=(3, 64)), kinds.Q8_0)
     add("q4_0.weight", rng.normal(size=(5, 96)), kinds.Q4_0)
     add("q4_1.weight", rng.normal(size=(7, 32)) + 1, kinds.Q4_1)
-    q5 = gguf.quants.quantize(rng.normal(size=(2, 32)).astype(np.float32), kinds.Q5_0)
-    writer.add_tensor("q5_0.weight", q5, raw_dtype=kinds.Q5_0)
+    # What ggml's Python doesn't write, it reads: bytes that say anything, with two scales that are small.
+    scales = {"Q5_0": [0], "Q5_1": [0, 2], "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+    for name, places in scales.items():
+        kind = kinds[name]
+        elements, size = gguf.GGML_QUANT_SIZES[kind]
+        blocks = rng.integers(256, size=(2, 2 * size), dtype=np.uint8)
+        for block in blocks.reshape(4, size):
+            for place in places:
+                block[place:place + 2] = rng.normal(size=1).astype("<f2").view(np.uint8)
+        writer.add_tensor(f"{name.lower()}.weight", blocks, raw_dtype=kind)
+        expected[f"{name.lower()}.weight"] = gguf.quants.dequantize(blocks, kind).astype(np.float32)
+    other = gguf.quants.quantize(rng.normal(size=(2, 32)).astype(np.float32), kinds.MXFP4)
+    writer.add_tensor("mxfp4.weight", other, raw_dtype=kinds.MXFP4)
     for kind in ["i1", "i2", "i4", "i8", "f8"]:
         name = f"{np.dtype(kind).name}.values"
         values = np.array([100, -100, 3]).astype(kind)
