@@ -95,7 +95,7 @@ pub struct TrainOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_every: Option<u64>,
 
-    /// Tokens of the held back text that each validation reads, evenly spread; the last one reads all [default: 32768]
+    /// Tokens of the held back text that each validation reads, evenly spread; the last one reads all, up to a million [default: 32768]
     #[cfg_attr(feature = "clap", arg(long, value_name = "TOKENS", help_heading = "Training"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_tokens: Option<usize>,

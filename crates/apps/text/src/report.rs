@@ -7,7 +7,7 @@ use libellus_train::report::{
 };
 use libellus_train::{Circumstances, Ending, Outcome, Row, RunDir, RunSummary, peak_rss_bytes};
 
-use crate::data::Pieces;
+use crate::data::{MOST_MEASURED, Pieces};
 use crate::error::TextError;
 use crate::infer::{Generation, generate};
 use crate::metrics::mean_loss;
@@ -68,7 +68,7 @@ pub(crate) fn write_report(
 ) -> Result<RunSummary, TextError> {
     let mut metrics = BTreeMap::new();
     if let Some(validation) = &story.validation {
-        let loss = mean_loss(&trained.model, validation.in_order(None), &trained.device)?.mean();
+        let loss = mean_loss(&trained.model, validation.in_order(Some(MOST_MEASURED)), &trained.device)?.mean();
         metrics.insert("loss".to_owned(), loss);
         metrics.insert("perplexity".to_owned(), loss.exp());
         if let Pieces::Text(_) = validation {

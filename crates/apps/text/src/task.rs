@@ -10,7 +10,7 @@ use libellus_train::{
     Batches, CheckpointReader, CheckpointWriter, Clock, Direction, Evaluation, Goal, Learner, StepLog, Task,
 };
 
-use crate::data::{Pieces, TokenBatch};
+use crate::data::{MOST_MEASURED, Pieces, TokenBatch};
 use crate::error::TextError;
 use crate::infer::{Generation, generate};
 use crate::lora::{LoraOptions, adapter_in, changes, merge_lora, put_changes, save_adapter};
@@ -26,7 +26,7 @@ pub struct TextTask {
     pub(crate) train: Pieces,
     /// `None` when nothing is held back.
     pub(crate) validation: Option<Pieces>,
-    /// Tokens that a validation reads; the last one reads all.
+    /// Tokens that a validation reads, but for the last one.
     pub(crate) validation_tokens: usize,
     /// What is written at each validation, and how it begins.
     pub(crate) sample: Generation,
@@ -92,8 +92,8 @@ impl Task for TextTask {
         let model = self.learner.trained();
         let mut metrics = BTreeMap::new();
         if let Some(validation) = &self.validation {
-            let most = (!clock.is_done()).then_some(self.validation_tokens);
-            let loss = mean_loss(&model, validation.in_order(most), &self.device)?.mean();
+            let most = if clock.is_done() { MOST_MEASURED } else { self.validation_tokens };
+            let loss = mean_loss(&model, validation.in_order(Some(most)), &self.device)?.mean();
             metrics.insert("loss".to_owned(), loss);
             // Of examples, only completions are predicted, and their characters aren't counted.
             if let Pieces::Text(_) = validation {

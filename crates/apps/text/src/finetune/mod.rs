@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::common::{
     AdamW, Intervals, at_least_one, epochs, keep, name_of, option, refuse_idle, share, steps,
 };
+use crate::data::MOST_MEASURED;
 use crate::error::TextError;
 use crate::infer::{Generation, generate};
 use crate::lora::{adapter_in, add_lora};
@@ -83,7 +84,7 @@ pub fn finetune(
         (Err(error), Place::Resume(_)) => return Err(error),
     };
     let before = match &lessons.validation {
-        Some(validation) => Some(mean_loss(&base.model.valid(), validation.in_order(None), &device)?.mean()),
+        Some(validation) => Some(mean_loss(&base.model.valid(), validation.in_order(Some(MOST_MEASURED)), &device)?.mean()),
         None => None,
     };
     let parameters = [task.learner.model().num_params(), trained_parameters(task.learner.model())];
