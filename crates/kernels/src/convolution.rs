@@ -6,6 +6,7 @@ mod extension;
 #[cfg(feature = "flex")]
 mod flex;
 mod fused;
+mod inverted;
 #[cfg(feature = "flex")]
 mod lowered;
 #[cfg(feature = "flex")]
@@ -30,7 +31,8 @@ use burn::tensor::{Tensor, module};
 
 use crate::device::is_accelerated;
 use extension::ConvolutionOps;
-pub use fused::{ChannelNorm, Epilogue, Nonlinearity, conv2d_fused};
+pub use fused::{ChannelNorm, Epilogue, FusedConv, Nonlinearity, conv2d_fused};
+pub use inverted::inverted_residual;
 #[cfg(feature = "flex")]
 pub(crate) use padded::Layout;
 pub(crate) use shape::Shape;

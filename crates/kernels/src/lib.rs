@@ -79,7 +79,9 @@ pub use activation::{
 pub use allocator::{CacheLineAllocator, keep_freed_memory};
 pub use attention::{Causal, attention, packed_attention, repeat_heads};
 pub use batch_norm::{NormalizedBatch, batch_norm, batch_norm_train};
-pub use convolution::{ChannelNorm, Epilogue, Nonlinearity, conv_transpose2d, conv2d, conv2d_fused};
+pub use convolution::{
+    ChannelNorm, Epilogue, FusedConv, Nonlinearity, conv_transpose2d, conv2d, conv2d_fused, inverted_residual,
+};
 pub use cross_entropy::cross_entropy;
 pub use dropout::dropout;
 pub use gather::{embedding, gather_rows, segment_sum};

@@ -16,7 +16,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
-use libellus_kernels::{Epilogue, conv2d, conv2d_fused};
+use libellus_kernels::{Epilogue, FusedConv, conv2d, conv2d_fused};
 
 use crate::linear::fan_in;
 use crate::{Activation, BatchNorm, trace};
@@ -90,24 +90,30 @@ impl Conv2d {
             };
             return after.activation.forward(output);
         }
-        let last_step = after.activation.last_step();
-        let epilogue = Epilogue {
-            bias: self.bias.as_ref().map(|bias| bias.val()),
-            norm: after.norm.map(|norm| norm.channel_norm(&input.device())),
-            residual: after.residual,
-            nonlinearity: last_step.unwrap_or_default(),
-        };
-        let output =
-            self.reported(input, |input| conv2d_fused(input, self.weight.val(), self.options(), epilogue));
-        let output = match after.norm {
+        let AfterConv { norm, activation, .. } = after;
+        let last_step = activation.last_step();
+        let FusedConv { weight, options, epilogue } = self.fused(after, &input.device());
+        let output = self.reported(input, |input| conv2d_fused(input, weight, options, epilogue));
+        let output = match norm {
             // Has been applied.
             Some(norm) => trace::layer("BatchNorm", &norm.gamma, output, shape, 0, |output| output),
             None => output,
         };
         match last_step {
             Some(_) => output,
-            None => after.activation.forward(output),
+            None => activation.forward(output),
         }
+    }
+
+    /// What a kernel needs to know of the layer and of what follows it, but for an activation that has to follow on its own.
+    pub(crate) fn fused(&self, after: AfterConv<'_>, device: &Device) -> FusedConv {
+        let epilogue = Epilogue {
+            bias: self.bias.as_ref().map(|bias| bias.val()),
+            norm: after.norm.map(|norm| norm.channel_norm(device)),
+            residual: after.residual,
+            nonlinearity: after.activation.last_step().unwrap_or_default(),
+        };
+        FusedConv { weight: self.weight.val(), options: self.options(), epilogue }
     }
 
     fn options(&self) -> ConvOptions<2> {

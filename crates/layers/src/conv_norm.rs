@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::FusedConv;
 
 use crate::{Activation, AfterConv, BatchNorm, BatchNormConfig, Conv2d, conv_before_norm};
 
@@ -38,8 +39,17 @@ impl ConvNorm {
     /// # Panics
     /// If the residual has another shape.
     pub fn forward_plus(&self, input: Tensor<4>, residual: Option<Tensor<4>>) -> Tensor<4> {
-        let after = AfterConv { norm: Some(&self.norm), residual, activation: self.activation };
-        self.conv.forward_then(input, after)
+        self.conv.forward_then(input, self.after(residual))
+    }
+
+    /// The layer for kernels that compute several at once, `None` if it doesn't end with a nonlinearity that they know.
+    pub(crate) fn fused(&self, residual: Option<Tensor<4>>, device: &Device) -> Option<FusedConv> {
+        self.activation.last_step()?;
+        Some(self.conv.fused(self.after(residual), device))
+    }
+
+    fn after(&self, residual: Option<Tensor<4>>) -> AfterConv<'_> {
+        AfterConv { norm: Some(&self.norm), residual, activation: self.activation }
     }
 }
 

@@ -7,10 +7,12 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use libellus_kernels::inverted_residual;
 
+use crate::conv::is_layer_by_layer;
 use crate::{
     Activation, ConvNorm, ConvNormConfig, DropPath, DropPathConfig, Identity, SqueezeExcitation,
-    SqueezeExcitationConfig,
+    SqueezeExcitationConfig, trace,
 };
 
 /// A 1x1 convolution to more channels, a depthwise convolution, and a 1x1 convolution to few channels that no
@@ -38,6 +40,9 @@ impl InvertedResidual {
     /// - `input`: `[B, C, H, W]`
     /// - output: `[B, C', H', W']` with `H' = ceil(H / stride)`, `W' = ceil(W / stride)`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        if let Some(output) = self.forward_at_once(&input) {
+            return output;
+        }
         let inner = self.depthwise.forward(self.expand.forward(input.clone()));
         let inner = match &self.squeeze {
             Some(squeeze) => squeeze.forward(inner),
@@ -51,6 +56,22 @@ impl InvertedResidual {
             true => self.project.forward_plus(inner, Some(input)),
             false => self.project.forward(inner),
         }
+    }
+
+    /// In evaluation, without a squeeze in between, the three convolutions go through the image together.
+    fn forward_at_once(&self, input: &Tensor<4>) -> Option<Tensor<4>> {
+        if is_layer_by_layer(input) || trace::is_recording() || self.squeeze.is_some() {
+            return None;
+        }
+        let device = &input.device();
+        let expand = match &self.expand {
+            Expand::Identity(_) => None,
+            Expand::ConvNorm(layer) => Some(layer.fused(None, device)?),
+        };
+        let residual = self.has_shortcut.then(|| input.clone());
+        let (depthwise, project) =
+            (self.depthwise.fused(None, device)?, self.project.fused(residual, device)?);
+        Some(inverted_residual(input.clone(), expand, depthwise, project))
     }
 }
 

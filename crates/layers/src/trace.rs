@@ -163,6 +163,11 @@ pub fn within<R>(name: impl Display, part: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Whether anybody wants to know what happens. Layers that are computed together otherwise follow one another then.
+pub(crate) fn is_recording() -> bool {
+    RECORDER.with_borrow(Option::is_some)
+}
+
 /// Whether layers should put out zeros instead of computing: a layer with parameters that isn't built of those here
 /// asks this, and calls [`layer`] either way.
 pub fn only_shapes() -> bool {

@@ -68,7 +68,8 @@ pub(crate) fn write_report(
 ) -> Result<RunSummary, TextError> {
     let mut metrics = BTreeMap::new();
     if let Some(validation) = &story.validation {
-        let loss = mean_loss(&trained.model, validation.in_order(Some(MOST_MEASURED)), &trained.device)?.mean();
+        let loss =
+            mean_loss(&trained.model, validation.in_order(Some(MOST_MEASURED)), &trained.device)?.mean();
         metrics.insert("loss".to_owned(), loss);
         metrics.insert("perplexity".to_owned(), loss.exp());
         if let Pieces::Text(_) = validation {

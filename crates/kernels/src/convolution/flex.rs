@@ -1,19 +1,22 @@
 //! Convolutions on flex: which kernel computes what.
 
+use std::sync::Arc;
+
 use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::extension::{ConvolutionGradient, ConvolutionOps};
-use super::fused::Epilogue;
+use super::fused::{Epilogue, FusedConv, Nonlinearity};
+use super::pixelwise::{Block, BlockShapes, Product};
 use super::shape::Shape;
 use super::transposed::TransposedOps;
 use super::{depthwise, lowered, lowered_gradient, pixelwise, winograd};
-use crate::channels_last::{from_pixels, into_pixels};
+use crate::channels_last::{from_pixels, into_pixels, transposed};
 use crate::device::to_flex;
 use crate::finish::Finish;
 use crate::memory::{FlexTensor, channels, contiguous, values};
-use crate::prepared::forms;
+use crate::prepared::{Forms, forms};
 
 impl ConvolutionOps for Flex {
     fn convolution(input: FloatTensor<Self>, weight: FloatTensor<Self>, shape: Shape) -> FloatTensor<Self> {
@@ -37,41 +40,94 @@ fn forward(input: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, shap
 }
 
 /// See [`conv2d_fused`](super::conv2d_fused).
-pub(super) fn fused(input: FlexTensor, weight: FlexTensor, shape: &Shape, epilogue: Epilogue) -> FlexTensor {
-    let numbers = |tensor: Tensor<1>| values(&contiguous(to_flex(tensor))).to_vec();
-    let mut shift = epilogue.bias.map(numbers);
-    let scale = epilogue.norm.map(|norm| {
-        let scale = numbers(norm.variance).into_iter().zip(numbers(norm.gamma));
-        let scale = scale.map(|(variance, gamma)| gamma / (variance + norm.epsilon as f32).sqrt());
-        let scale: Vec<f32> = scale.collect();
-        let mut shifts = numbers(norm.beta);
-        for (channel, (shift_of_norm, mean)) in shifts.iter_mut().zip(numbers(norm.mean)).enumerate() {
-            let bias = shift.as_ref().map_or(0.0, |bias| bias[channel]);
-            *shift_of_norm += (bias - mean) * scale[channel];
-        }
-        shift = Some(shifts);
-        scale
-    });
-    let residual = epilogue.residual.map(to_flex);
-    let finish = Finish {
-        scale: scale.as_deref(),
-        shift: shift.as_deref(),
-        residual: None,
-        nonlinearity: epilogue.nonlinearity,
-    };
+pub(super) fn fused(input: FlexTensor, shape: &Shape, conv: FusedConv) -> FlexTensor {
     if pixelwise::suits(shape) {
         let input = if pixelwise::takes_planes(shape) { contiguous(input) } else { into_pixels(input) };
-        let weight = contiguous(weight);
-        let residual = residual.map(into_pixels);
-        let finish = Finish { residual: residual.as_ref().map(values), ..finish };
-        let forms = forms(&weight);
-        let output = pixelwise::forward(shape, values(&input), values(&weight), forms.as_deref(), finish);
+        let stage = Stage::new(conv, into_pixels);
+        let (weight, forms) = (values(&stage.weight), stage.forms.as_deref());
+        let output = pixelwise::forward(shape, values(&input), weight, forms, stage.finish());
         let [batch, channels, height, width] = shape.of_output();
         return from_pixels(&tensor(output, [batch, height, width, channels]));
     }
-    let residual = residual.map(contiguous);
-    let finish = Finish { residual: residual.as_ref().map(values), ..finish };
-    finished(input, weight, shape, finish)
+    let stage = Stage::new(conv, contiguous);
+    finished(input, stage.weight.clone(), shape, stage.finish())
+}
+
+/// See [`inverted_residual`](super::inverted_residual).
+pub(super) fn inverted_residual(
+    input: FlexTensor,
+    shapes: &BlockShapes,
+    expand: Option<FusedConv>,
+    depthwise: FusedConv,
+    project: FusedConv,
+) -> FlexTensor {
+    let input = into_pixels(input);
+    let stage = |conv| Stage::new(conv, into_pixels);
+    let (expand, depthwise, project) = (expand.map(stage), stage(depthwise), stage(project));
+    let kernels =
+        transposed(values(&depthwise.weight), [shapes.depthwise.channels_out, shapes.depthwise.taps()]);
+    let forward = |expand: Option<Product<'_>>| {
+        project.with_product(&shapes.project, |project| {
+            let of_depthwise = depthwise.finish();
+            Block { shapes, expand, kernels: &kernels, of_depthwise, project }.forward(values(&input))
+        })
+    };
+    let output = match (&expand, &shapes.expand) {
+        (Some(expand), Some(shape)) => expand.with_product(shape, |expand| forward(Some(expand))),
+        _ => forward(None),
+    };
+    let [batch, channels, height, width] = shapes.project.of_output();
+    from_pixels(&tensor(output, [batch, height, width, channels]))
+}
+
+/// What a convolution with its epilogue reads.
+struct Stage {
+    weight: FlexTensor,
+    forms: Option<Arc<Forms>>,
+    scale: Option<Vec<f32>>,
+    shift: Option<Vec<f32>>,
+    residual: Option<FlexTensor>,
+    nonlinearity: Nonlinearity,
+}
+
+impl Stage {
+    /// The residual is brought into an order by `arranged`.
+    fn new(conv: FusedConv, arranged: fn(FlexTensor) -> FlexTensor) -> Self {
+        let weight = contiguous(to_flex(conv.weight));
+        let numbers = |tensor: Tensor<1>| values(&contiguous(to_flex(tensor))).to_vec();
+        let Epilogue { bias, norm, residual, nonlinearity } = conv.epilogue;
+        let mut shift = bias.map(numbers);
+        let scale = norm.map(|norm| {
+            let scale = numbers(norm.variance).into_iter().zip(numbers(norm.gamma));
+            let scale = scale.map(|(variance, gamma)| gamma / (variance + norm.epsilon as f32).sqrt());
+            let scale: Vec<f32> = scale.collect();
+            let mut shifts = numbers(norm.beta);
+            for (channel, (shift_of_norm, mean)) in shifts.iter_mut().zip(numbers(norm.mean)).enumerate() {
+                let bias = shift.as_ref().map_or(0.0, |bias| bias[channel]);
+                *shift_of_norm += (bias - mean) * scale[channel];
+            }
+            shift = Some(shifts);
+            scale
+        });
+        let residual = residual.map(to_flex).map(arranged);
+        Self { forms: forms(&weight), weight, scale, shift, residual, nonlinearity }
+    }
+
+    fn finish(&self) -> Finish<'_> {
+        Finish {
+            scale: self.scale.as_deref(),
+            shift: self.shift.as_deref(),
+            residual: self.residual.as_ref().map(values),
+            nonlinearity: self.nonlinearity,
+        }
+    }
+
+    /// Runs `f` with a pointwise convolution as a product.
+    fn with_product<R>(&self, shape: &Shape, f: impl FnOnce(Product<'_>) -> R) -> R {
+        pixelwise::with_strips(shape, values(&self.weight), self.forms.as_deref(), |strips| {
+            f(Product { strips, finish: self.finish() })
+        })
+    }
 }
 
 fn finished(input: FlexTensor, weight: FlexTensor, shape: &Shape, finish: Finish<'_>) -> FlexTensor {

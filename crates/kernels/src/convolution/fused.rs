@@ -57,6 +57,24 @@ pub struct Epilogue {
     pub nonlinearity: Nonlinearity,
 }
 
+/// A convolution with what follows it: the arguments of [`conv2d_fused`].
+#[derive(Debug, Clone)]
+pub struct FusedConv {
+    /// Of the convolution.
+    pub weight: Tensor<4>,
+    /// Of the convolution.
+    pub options: ConvOptions<2>,
+    /// What follows.
+    pub epilogue: Epilogue,
+}
+
+impl FusedConv {
+    /// See [`conv2d_fused`].
+    pub(super) fn apply(self, input: Tensor<4>) -> Tensor<4> {
+        conv2d_fused(input, self.weight, self.options, self.epilogue)
+    }
+}
+
 /// `nonlinearity(norm(conv2d(input) + bias) + residual)`, the unit of convolutional networks in evaluation.
 ///
 /// On flex without autodiff all of it happens where the convolution writes its output, which goes to memory once. The channels of a
@@ -74,10 +92,14 @@ pub fn conv2d_fused(
     options: ConvOptions<2>,
     epilogue: Epilogue,
 ) -> Tensor<4> {
+    let conv = FusedConv { weight, options, epilogue };
     #[cfg(feature = "flex")]
-    if let Some(shape) = fast_shape(&input, &weight, &options, &epilogue) {
-        return from_flex(flex::fused(to_flex(input), to_flex(weight), &shape, epilogue));
+    if is_plain(&input)
+        && let Some(shape) = fast_shape(input.dims(), &conv)
+    {
+        return from_flex(flex::fused(to_flex(input), &shape, conv));
     }
+    let FusedConv { weight, options, epilogue } = conv;
     let Epilogue { bias, norm, residual, nonlinearity } = epilogue;
     let mut output = conv2d(input, weight, bias, options);
     if let Some(norm) = norm {
@@ -98,16 +120,12 @@ pub fn conv2d_fused(
 
 /// The sizes, where all tensors fit them and the fast path can take them.
 #[cfg(feature = "flex")]
-fn fast_shape(
-    input: &Tensor<4>,
-    weight: &Tensor<4>,
-    options: &ConvOptions<2>,
-    epilogue: &Epilogue,
-) -> Option<Shape> {
-    let shape = Shape::new(input.dims(), weight.dims(), options)?;
+pub(super) fn fast_shape(input: [usize; 4], conv: &FusedConv) -> Option<Shape> {
+    let FusedConv { weight, options, epilogue } = conv;
+    let shape = Shape::new(input, weight.dims(), options)?;
     let of_norm = epilogue.norm.iter().flat_map(|norm| [&norm.gamma, &norm.beta, &norm.mean, &norm.variance]);
     let fits = shape.is_fast()
-        && [input, weight].into_iter().chain(&epilogue.residual).all(is_plain)
+        && [weight].into_iter().chain(&epilogue.residual).all(is_plain)
         && epilogue.residual.iter().all(|residual| residual.dims() == shape.of_output())
         && of_norm
             .chain(&epilogue.bias)

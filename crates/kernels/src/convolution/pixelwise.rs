@@ -4,6 +4,7 @@
 
 mod depthwise;
 mod few_channels;
+mod inverted;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,6 +18,7 @@ use crate::narrow::Instructions;
 use crate::prepared::{Forms, PixelStrips, Precision};
 use crate::scratch::with_scratch;
 use crate::vector::LINE;
+pub(super) use inverted::{Block, BlockShapes, Product};
 
 /// Whether images are better seen as pixels.
 pub(super) fn suits(shape: &Shape) -> bool {
@@ -42,6 +44,16 @@ pub(super) fn forward(
     if shape.is_depthwise() {
         return depthwise::forward(shape, input, weight, finish);
     }
+    with_strips(shape, weight, forms, |strips| of_strips(shape, input, strips, finish))
+}
+
+/// Runs `f` with the weight's strips, those that are kept or new ones.
+pub(super) fn with_strips<R>(
+    shape: &Shape,
+    weight: &[f32],
+    forms: Option<&Forms>,
+    f: impl FnOnce(&Strips<'_>) -> R,
+) -> R {
     let size = [shape.channels_out, shape.channels_in, shape.taps()];
     let kernels = || match shape.taps() {
         1 => Cow::Borrowed(weight),
@@ -56,8 +68,8 @@ pub(super) fn forward(
     });
     // The same weight could also be seen as one of another size.
     match kept.filter(|kept| kept.size == size) {
-        Some(kept) => of_strips(shape, input, &kept.strips, finish),
-        None => of_strips(shape, input, &Strips::once(matrix(shape, &kernels())), finish),
+        Some(kept) => f(&kept.strips),
+        None => f(&Strips::once(matrix(shape, &kernels()))),
     }
 }
 

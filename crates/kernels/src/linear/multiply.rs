@@ -92,6 +92,20 @@ pub(crate) fn multiply(input: &impl Vectors, strips: &Strips<'_>, finish: Finish
     })
 }
 
+/// The same on this thread alone, into rows of an output from number `first` on.
+pub(crate) fn multiply_into(
+    input: &Matrix<'_>,
+    strips: &Strips<'_>,
+    first: usize,
+    output: Fresh<'_>,
+    finish: Finish<'_>,
+) {
+    let packs = pieces(input.rows, VECTORS).map(|(start, len)| input.pack(strips, start..start + len));
+    let packs: Vec<Packed> = packs.collect();
+    let rows = output.chunks(strips.d_output).collect();
+    run(strips, 0..strips.d_output.div_ceil(STRIP), &packs, first, rows, finish);
+}
+
 /// Cuts rows of `width` numbers into parts of at most `most` columns: the pieces of all rows for each part.
 pub(super) fn columns(rows: Fresh<'_>, width: usize, most: usize) -> Vec<Vec<Fresh<'_>>> {
     let mut parts: Vec<Vec<Fresh<'_>>> = (0..width.div_ceil(most)).map(|_| Vec::new()).collect();

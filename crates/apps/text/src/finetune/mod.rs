@@ -84,7 +84,9 @@ pub fn finetune(
         (Err(error), Place::Resume(_)) => return Err(error),
     };
     let before = match &lessons.validation {
-        Some(validation) => Some(mean_loss(&base.model.valid(), validation.in_order(Some(MOST_MEASURED)), &device)?.mean()),
+        Some(validation) => {
+            Some(mean_loss(&base.model.valid(), validation.in_order(Some(MOST_MEASURED)), &device)?.mean())
+        }
         None => None,
     };
     let parameters = [task.learner.model().num_params(), trained_parameters(task.learner.model())];

@@ -20,11 +20,32 @@ pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Fini
     let row = shape.output[1] * shape.channels_out;
     filled(shape.of_output().iter().product(), |output| {
         output.par_chunks(row).enumerate().for_each(|(index, output)| {
-            let mut pixels: Vec<Writer<'_>> = output.chunks(shape.channels_out).map(Fresh::writer).collect();
-            AutoArch::new().dispatch(Row { shape, input, kernels, finish, index, output: &mut pixels });
-            Writer::finish_all(pixels);
+            one_row(shape, input, kernels, finish, index, output);
         });
     })
+}
+
+/// The same on this thread alone, of kernels that are `[taps, channels]`.
+pub(super) fn few_rows(shape: &Shape, input: &[f32], kernels: &[f32], finish: Finish<'_>) -> Vec<f32> {
+    let row = shape.output[1] * shape.channels_out;
+    filled(shape.of_output().iter().product(), |output| {
+        for (index, output) in output.chunks(row).enumerate() {
+            one_row(shape, input, kernels, finish, index, output);
+        }
+    })
+}
+
+fn one_row(
+    shape: &Shape,
+    input: &[f32],
+    kernels: &[f32],
+    finish: Finish<'_>,
+    index: usize,
+    output: Fresh<'_>,
+) {
+    let mut pixels: Vec<Writer<'_>> = output.chunks(shape.channels_out).map(Fresh::writer).collect();
+    AutoArch::new().dispatch(Row { shape, input, kernels, finish, index, output: &mut pixels });
+    Writer::finish_all(pixels);
 }
 
 /// A row of pixels.
