@@ -1,5 +1,8 @@
 //! The three convolutions of an inverted residual block, a few rows of the image at a time.
 
+#[cfg(test)]
+mod tests;
+
 use burn::tensor::Tensor;
 
 use super::fused::FusedConv;
