@@ -42,7 +42,7 @@ TRAINED = {
 # transformers' GPT-2 always has biases.
 # The published weights whose texts are compared.
 REAL_TEXTS = "SmolLM2-135M-Instruct"
-NO_REFERENCE = {("nanogpt-char", "huggingface"), ("nanogpt-char-cpu", "huggingface")}
+NO_REFERENCE = {(name, layout) for name in ("nanogpt-char", "nanogpt-char-cpu") for layout in ("huggingface", "gguf")}
 
 
 def error_of(ours, theirs):

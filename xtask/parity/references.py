@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import Callable
 
+import gguf
 import torch
 import torchvision
 import transformers
@@ -244,8 +245,22 @@ def gpt2(name, config, layout, _shapes):
             embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=None, eos_token_id=None, attn_implementation="eager",
         )
     )  # fmt: skip
+
+    def arrange(weights):
+        return gpt2_gguf_weights(weights, config["n_layers"]) if layout == "gguf" else weights
+
     inputs = token_inputs(config["vocab_size"], length, mask=True)
-    return Reference(module, inputs, masked_logits, stored=module.transformer)
+    return Reference(module, inputs, masked_logits, stored=module.transformer, arrange=arrange)
+
+
+def gpt2_gguf_weights(weights, layers):
+    """As llama.cpp's converter stores them: under the names that gguf has for them, matrices as in nn.Linear."""
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.GPT2, layers)
+    conv1d = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
+    return {
+        names.get_name(name, try_suffixes=(".weight", ".bias")): (tensor.T if name.endswith(conv1d) else tensor).contiguous()
+        for name, tensor in weights.items()
+    }
 
 
 def masked_logits(module, inputs):

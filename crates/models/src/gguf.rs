@@ -67,10 +67,11 @@ impl<'a> GgufConfig<'a> {
         }
     }
 
-    /// The shape of a tensor that has to be there.
-    pub(crate) fn shape(&self, tensor: &str) -> Result<&'a [usize], ConfigError> {
-        let info = self.checkpoint.info(tensor);
-        info.map(|info| info.shape).ok_or_else(|| self.malformed(format!("tensor `{tensor}` is missing")))
+    /// The number of tokens, which the embedding has.
+    pub(crate) fn vocab_size(&self) -> Result<usize, ConfigError> {
+        const EMBEDDING: &str = "token_embd.weight";
+        let rows = self.checkpoint.info(EMBEDDING).and_then(|info| info.shape.first());
+        rows.copied().ok_or_else(|| self.malformed(format!("tensor `{EMBEDDING}` is missing")))
     }
 
     pub(crate) fn malformed(&self, reason: String) -> ConfigError {

@@ -249,6 +249,6 @@ fn layouts_are_those_of_the_architecture() {
     };
     assert_eq!(
         tiny().map(names),
-        ["huggingface nanogpt", "huggingface gguf", "huggingface gguf", "pytorch", "pytorch"]
+        ["huggingface nanogpt gguf", "huggingface gguf", "huggingface gguf", "pytorch", "pytorch"]
     );
 }

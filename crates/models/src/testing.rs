@@ -6,7 +6,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use libellus_backend::testing::{assert_close, read};
 use libellus_layers::trace::Event;
+use libellus_weights::testing::gguf::{self, pair, text};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load};
+use serde_json::Value;
 
 /// Numbers of the reference implementation, written by `tests/golden/<family>.py`.
 pub(crate) struct Golden {
@@ -124,4 +126,36 @@ impl ModuleVisitor for GradientVisitor<'_> {
             self.found.push(ParameterGradient { name: self.path.join("."), values });
         }
     }
+}
+
+/// A GGUF file with the tensors of a golden file, and some more.
+pub(crate) fn gguf_file(golden: &str, metadata: &[(&str, Value)], more: &[(&str, Vec<f32>)]) -> Checkpoint {
+    let golden = Checkpoint::open(golden_path(&format!("{golden}.safetensors"))).expect("a golden file");
+    let mut tensors: Vec<(String, Vec<u64>, Vec<f32>)> = golden
+        .infos()
+        .map(|info| {
+            let lengths = info.shape.iter().rev().map(|&length| length as u64).collect();
+            let data = golden.tensor(info.name).expect("a golden tensor");
+            (info.name.to_owned(), lengths, data.try_to_vec().expect("floats"))
+        })
+        .collect();
+    let more = more.iter().map(|(name, data)| ((*name).to_owned(), vec![data.len() as u64], data.clone()));
+    tensors.extend(more);
+    let (mut described, mut bytes) = (Vec::new(), Vec::<u8>::new());
+    for (name, lengths, data) in &tensors {
+        bytes.resize(bytes.len().next_multiple_of(32), 0);
+        described.push(gguf::tensor(name, lengths, 0, bytes.len() as u64));
+        bytes.extend(data.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    let pairs: Vec<Vec<u8>> = metadata
+        .iter()
+        .map(|(key, value)| match value {
+            Value::String(value) => pair(key, 8, &text(value)),
+            Value::Number(number) if number.is_u64() => {
+                pair(key, 4, &(number.as_u64().expect("checked") as u32).to_le_bytes())
+            }
+            value => pair(key, 6, &(value.as_f64().expect("a number") as f32).to_le_bytes()),
+        })
+        .collect();
+    Checkpoint::from_bytes("m.gguf", gguf::file(&pairs, &described, &bytes)).expect("a fine file")
 }

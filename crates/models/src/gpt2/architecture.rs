@@ -1,9 +1,9 @@
 //! GPT-2 among the other architectures.
 
-use libellus_weights::Layout;
+use libellus_weights::{Checkpoint, Layout};
 use serde_json::Value;
 
-use super::{Gpt2, Gpt2Config, HUGGING_FACE, NANOGPT, hugging_face};
+use super::{GGUF, Gpt2, Gpt2Config, HUGGING_FACE, NANOGPT, gguf, hugging_face};
 use crate::{Architecture, ConfigError, InputError, Preset, PresetModel, Tensors, causal_lm};
 
 impl Architecture for Gpt2Config {
@@ -38,7 +38,7 @@ impl Architecture for Gpt2Config {
     }
 
     fn layouts(&self) -> Vec<Layout> {
-        vec![HUGGING_FACE, NANOGPT]
+        vec![HUGGING_FACE, NANOGPT, GGUF]
     }
 
     fn example(&self) -> Result<Tensors, InputError> {
@@ -51,5 +51,9 @@ impl Architecture for Gpt2Config {
 
     fn from_hugging_face(config: &Value) -> Option<Result<Self, ConfigError>> {
         hugging_face::read(config)
+    }
+
+    fn from_gguf(checkpoint: &Checkpoint) -> Option<Result<Self, ConfigError>> {
+        gguf::read(checkpoint)
     }
 }

@@ -35,7 +35,7 @@ fn convert(keys: &GgufConfig<'_>) -> Result<LlamaConfig, ConfigError> {
     let rope_theta = keys.optional("rope.freq_base")?.unwrap_or(10_000.0);
     let has = |tensor| keys.checkpoint.info(tensor).is_some();
     let config = LlamaConfig {
-        vocab_size: keys.shape("token_embd.weight")?.first().copied().unwrap_or(0),
+        vocab_size: keys.vocab_size()?,
         context: keys.required("context_length")?,
         n_layers: keys.required("block_count")?,
         n_heads,

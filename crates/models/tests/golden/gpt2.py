@@ -3,12 +3,14 @@
 Run as `python gpt2.py`; writes beside itself, with Python 3.11, torch 2.15.0, transformers 5.23.0, safetensors 0.8.0:
 - `gpt2`: a GPT2Model as OpenAI's was published: names without a prefix, the causal mask as a buffer
 - `gpt2_lm`: the same weights as a GPT2LMHeadModel: names with a prefix, the output once more
+- `gpt2_gguf`: the same weights under llama.cpp's names, as the PyPI package gguf 0.19.0 maps them, matrices as in nn.Linear
 - `gpt2_nano`: nanoGPT without biases, with the exact GELU
 
 Expected are `tokens`, `eval.*` (outputs at several depths), `mask` and `padded.logits` (logits with padding on either side,
 zero at the padding), `coefficients` and `gradient.*` (matrices as ours are held), in f64 of weights that f32 holds exactly.
 """
 
+import gguf
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -118,6 +120,11 @@ def main():
     prefixed = {f"transformer.{k}": v for k, v in weights.items()}
     masked = {f"transformer.h.{index}.attn.masked_bias": torch.tensor(-1e4) for index in range(LAYERS)}
     save("gpt2_lm", prefixed | masked | {"lm_head.weight": weights["wte.weight"]})
+
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.GPT2, LAYERS)
+    theirs = {names.get_name(k, try_suffixes=(".weight", ".bias")): as_held(k, v, True) for k, v in weights.items()}
+    assert None not in theirs and len(theirs) == len(weights)
+    save("gpt2_gguf", theirs)
 
     model = model.double().eval()
     tokens = torch.randint(VOCAB, (3, 11), generator=generator)
