@@ -39,9 +39,9 @@ TRAINED = {
 }  # fmt: skip
 
 
-# transformers' GPT-2 always has biases.
 # The published weights whose texts are compared.
 REAL_TEXTS = "SmolLM2-135M-Instruct"
+# transformers' GPT-2 always has biases.
 NO_REFERENCE = {(name, layout) for name in ("nanogpt-char", "nanogpt-char-cpu") for layout in ("huggingface", "gguf")}
 
 

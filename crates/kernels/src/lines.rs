@@ -76,7 +76,7 @@ pub(crate) fn add_up<S: Simd>(lines: &[Line], sums: &mut [f32]) {
 }
 
 #[inline(always)]
-fn transposed<S: Simd>(square: &[Line; LINE]) -> [Line; LINE] {
+pub(crate) fn transposed<S: Simd>(square: &[Line; LINE]) -> [Line; LINE] {
     #[cfg(target_arch = "x86_64")]
     if lanes::<S>() == LINE
         && let Some(simd) = pulp::x86::V4::try_new()

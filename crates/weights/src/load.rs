@@ -73,6 +73,16 @@ enum Read {
     Range { name: String, dim: usize, start: usize, length: usize },
 }
 
+impl Source {
+    /// The tensor in the file, if it is one.
+    fn name(&self) -> Option<&String> {
+        match &self.read {
+            Read::Whole(name) | Read::Range { name, .. } => Some(name),
+            Read::Parts { .. } => None,
+        }
+    }
+}
+
 /// What came of an attempt to find every parameter in the file.
 struct Attempt {
     plan: Plan,
@@ -329,6 +339,15 @@ impl Loader<'_> {
         };
         for alias in &source.aliases {
             let other = self.checkpoint.tensor(alias)?;
+            let is_rounded = [alias]
+                .into_iter()
+                .chain(source.name())
+                .any(|name| self.checkpoint.info(name).is_some_and(|info| info.quantised.is_some()));
+            if is_rounded && are_near(&stored, &other) {
+                let path = self.checkpoint.path().display();
+                tracing::warn!(alias, %path, "`{alias}` in {path} is the same tensor rounded otherwise; it isn't used");
+                continue;
+            }
             if other.shape() != stored.shape() || other.as_bytes() != stored.as_bytes() {
                 let path = self.checkpoint.path().to_owned();
                 let tensor = match &source.read {
@@ -344,6 +363,18 @@ impl Loader<'_> {
         };
         Ok(if source.transposed { transpose(stored) } else { stored })
     }
+}
+
+/// Whether two tensors may be one that was rounded to a few bits in two ways: they differ by less than a third of their length. Two bits
+/// leave a fifth; tensors that have nothing in common differ by more than their length.
+fn are_near(left: &TensorData, right: &TensorData) -> bool {
+    let (Ok(left), Ok(right)) = (left.as_slice::<f32>(), right.as_slice::<f32>()) else { return false };
+    let mut sums = [0.0_f64; 2];
+    for (left, right) in left.iter().zip(right) {
+        sums[0] += f64::from(left - right).powi(2);
+        sums[1] += f64::from(*left).powi(2);
+    }
+    left.len() == right.len() && 9.0 * sums[0] <= sums[1]
 }
 
 fn warn_if_not_finite(ours: &str, checkpoint: &Checkpoint, data: &TensorData) {

@@ -93,7 +93,10 @@ mod tests {
     use libellus_data::{ChatMessage, Scheme};
     use libellus_weights::testing::gguf::{self, list, pair, text};
 
+    use libellus_models::Precision;
+
     use super::*;
+    use crate::{Origin, Trained};
 
     /// A file with these pairs and no tensors.
     fn file(folder: &Path, pairs: &[Vec<u8>]) -> std::path::PathBuf {
@@ -165,6 +168,57 @@ mod tests {
         assert_eq!(open_tokenizer(&bare, None).expect("a fine file").0.vocab_size(), other.vocab_size());
         let error = open_tokenizer_file(&bare).expect_err("it has no tokenizer");
         assert!(error.to_string().contains("model.gguf is no tokeniser"), "{error}");
+    }
+
+    /// What is beside it is of another model, and says too little.
+    #[test]
+    fn a_file_is_all_that_a_model_needs() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("config.json"), r#"{"model_type": "llama"}"#)
+            .expect("a writable folder");
+        let known = Tokenizer::train(Scheme::Bpe(280), [Ok(TEXT.to_owned())]).expect("a fine text");
+        let number = |key: &str, value: u32| pair(key, 4, &value.to_le_bytes());
+        let mut metadata = pairs(&known);
+        metadata.extend([
+            pair("general.architecture", 8, &text("llama")),
+            number("llama.context_length", 9),
+            number("llama.embedding_length", 4),
+            number("llama.block_count", 1),
+            number("llama.feed_forward_length", 3),
+            number("llama.attention.head_count", 2),
+            pair("llama.attention.layer_norm_rms_epsilon", 6, &1e-5_f32.to_le_bytes()),
+        ]);
+        let vocab_size = known.vocab_size() as u64;
+        let lengths: [(&str, &[u64]); 11] = [
+            ("token_embd", &[4, vocab_size]),
+            ("output_norm", &[4]),
+            ("blk.0.attn_norm", &[4]),
+            ("blk.0.attn_q", &[4, 4]),
+            ("blk.0.attn_k", &[4, 4]),
+            ("blk.0.attn_v", &[4, 4]),
+            ("blk.0.attn_output", &[4, 4]),
+            ("blk.0.ffn_norm", &[4]),
+            ("blk.0.ffn_gate", &[4, 3]),
+            ("blk.0.ffn_up", &[4, 3]),
+            ("blk.0.ffn_down", &[3, 4]),
+        ];
+        let mut data: Vec<u8> = Vec::new();
+        let tensors = lengths.map(|(name, lengths)| {
+            let start = data.len();
+            let bytes = 4 * lengths.iter().product::<u64>() as usize;
+            data.resize((start + bytes).next_multiple_of(32), 0);
+            gguf::tensor(&format!("{name}.weight"), lengths, 0, start as u64)
+        });
+        let path = folder.path().join("model.gguf");
+        std::fs::write(&path, gguf::file(&metadata, &tensors, &data)).expect("a writable folder");
+
+        let origin = Origin::Public { weights: path, config: None, tokenizer: None };
+        let device = libellus_backend::testing::device();
+        let trained = Trained::open(&origin, None, &device, Precision::F32).expect("a whole model");
+        assert_eq!(trained.model.context(), Some(9));
+        assert_eq!(trained.tokenizer.vocab_size(), known.vocab_size());
+        // Those of its metadata, without a conversation too.
+        assert_eq!(trained.ends(), [known.end_of_text().expect("it has one"), 7]);
     }
 
     #[test]

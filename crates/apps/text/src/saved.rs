@@ -61,7 +61,8 @@ pub enum Origin {
     Public {
         /// The weights, or a folder with them.
         weights: PathBuf,
-        /// A configuration file, or the name of a preset. Without it, the `config.json` beside the weights.
+        /// A configuration file, or the name of a preset. Without it, what the weights say themselves, or else the
+        /// `config.json` beside them.
         config: Option<String>,
         /// The tokenizer. Without it, the one in the weights, if they are a GGUF file with one, or else beside them.
         tokenizer: Option<PathBuf>,
@@ -227,13 +228,20 @@ pub(crate) fn public_model(
     device: &Device,
 ) -> Result<(Model, ModelConfig, PathBuf), TextError> {
     let beside = folder_of(weights).join("config.json");
-    let design = match config {
+    let named = match config {
         Some(name) if !Path::new(name).is_file() => Some(Design::preset(name)?),
         Some(file) => Some(Design::from_file(Path::new(file))?),
-        None if beside.is_file() => Some(Design::from_file(&beside)?),
         None => None,
     };
     let checkpoint = Checkpoint::open(weights)?;
+    let design = match named {
+        Some(design) => Some(design),
+        // What is beside a GGUF file often says less than the file, or is another model's.
+        None => match Design::of(&checkpoint)? {
+            None if beside.is_file() => Some(Design::from_file(&beside)?),
+            said => said,
+        },
+    };
     let loaded = Loaded::open(design, &checkpoint, None, &LoadOptions::default(), device)?;
     Ok((loaded.model, loaded.design.config, checkpoint.path().to_path_buf()))
 }

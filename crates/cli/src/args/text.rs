@@ -282,7 +282,7 @@ pub(crate) struct TextModel {
     #[arg(long, value_name = "FILE|FOLDER", help_heading = "Model")]
     pub(crate) weights: Option<PathBuf>,
 
-    /// Its configuration: a file, or a name from `libellus model list` [default: config.json beside it]
+    /// Its configuration: a file, or a name from `libellus model list` [default: what it says itself, or config.json beside it]
     #[arg(long, value_name = "FILE|NAME", help_heading = "Model")]
     pub(crate) config: Option<String>,
 
@@ -428,7 +428,7 @@ pub(crate) struct Encoder {
     )]
     pub(crate) run: Option<PathBuf>,
 
-    /// Its configuration: a file, or a name from `libellus model list` [default: config.json beside it]
+    /// Its configuration: a file, or a name from `libellus model list` [default: what it says itself, or config.json beside it]
     #[arg(long, value_name = "FILE|NAME", help_heading = "Model")]
     pub(crate) config: Option<String>,
 

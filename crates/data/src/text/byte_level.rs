@@ -49,10 +49,11 @@ pub(super) fn bytes_of(token: &str) -> Vec<u8> {
         .unwrap_or_else(|| token.as_bytes().to_vec())
 }
 
-/// Checks that a vocabulary is one of bytes. Each byte that ASCII writes is a token; of the others a vocabulary may lack those that
-/// it never met, as SmolLM's does: a text then loses them, as in Hugging Face's library.
+/// Checks that a vocabulary is one of bytes. Each character of ASCII, the space and the line end is a token; of the other bytes a
+/// vocabulary may lack those that it never met, as SmolLM's does: a text then loses them, as in Hugging Face's library.
 pub(super) fn check_bytes(vocab: &Map<String, Value>) -> Result<(), TextError> {
-    match ('!'..='~').map(String::from).find(|byte| !vocab.contains_key(byte)) {
+    let needed = (b'!'..=b'~').chain(*b" \n").map(|byte| spell(&[byte]));
+    match needed.into_iter().find(|byte| !vocab.contains_key(byte)) {
         Some(token) => Err(TextError::NotMergeable { token }),
         None => Ok(()),
     }

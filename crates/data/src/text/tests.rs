@@ -38,6 +38,7 @@ fn any_text() -> impl Strategy<Value = String> {
         Just("<|endoftext|>"),
         Just("<"),
         Just("<unk>"),
+        Just("/"),
         Just("e\u{301}"),
         Just("春"),
         Just("👩\u{200d}👧"),

@@ -10,8 +10,8 @@ use super::{Corpus, TextError, TextPiece, TokenWriter, Tokenizer, Tokens};
 ///
 /// The tokens are those of the documents encoded whole, in order; after each comes the tokeniser's
 /// [end of text](Tokenizer::end_of_text), if it has one. A long document is encoded in pieces of about a megabyte, cut
-/// where that makes no difference: for GPT-2's byte-level BPE, BERT's WordPiece, characters and words at white space.
-/// Other tokenisers get each document whole, which has to fit into memory. `progress` is told the bytes that are done,
+/// where that makes no difference: for byte-level BPE with the [published patterns](super::BytePattern), BERT's WordPiece, characters and
+/// words at white space. Other tokenisers get each document whole, which has to fit into memory. `progress` is told the bytes that are done,
 /// and those there are.
 ///
 /// # Errors

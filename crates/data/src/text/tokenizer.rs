@@ -244,10 +244,19 @@ impl Tokenizer {
             // Before an added token white space is at the end of a text, and falls into other pieces than before a word.
             if c.is_whitespace()
                 && next.is_some_and(|next: char| !next.is_whitespace() && !starts.contains(&next))
-                && (cut != Cut::BeforeLone || is_lone(&text[..at], c))
             {
-                let at = if cut == Cut::After { at + c.len_utf8() } else { at };
-                return (at > 0).then_some(at);
+                let is_line_end = matches!(c, '\r' | '\n');
+                let is_lone = text[..at].chars().next_back().is_some_and(|last| !last.is_whitespace());
+                let (before, after) = (Some(at), Some(at + c.len_utf8()));
+                let at = match cut {
+                    Cut::BeforeLast => before,
+                    Cut::After => after,
+                    Cut::BeforeLoneOrLine if is_line_end => after.filter(|_| next != Some('/')),
+                    Cut::BeforeLone | Cut::BeforeLoneOrLine => before.filter(|_| is_lone),
+                };
+                if let Some(at) = at {
+                    return (at > 0).then_some(at);
+                }
             }
             next = Some(c);
         }
@@ -270,11 +279,6 @@ impl Tokenizer {
             _ => None,
         }
     }
-}
-
-/// Whether the white space `c` ends no line, and no more of it is before it.
-fn is_lone(before: &str, c: char) -> bool {
-    !matches!(c, '\r' | '\n') && before.chars().next_back().is_some_and(|last| !last.is_whitespace())
 }
 
 /// The ids that a post-processor puts before and after those of a text; `None` if it does anything else to it.

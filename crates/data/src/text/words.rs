@@ -6,6 +6,8 @@
 use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use regex::Regex;
+use unicode_normalization_alignments::{IsNormalized, is_nfc_quick};
+
 use tokenizers::{
     AddedToken, Model, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, SplitDelimiterBehavior,
     pre_tokenizers::split::{Split, SplitPattern},
@@ -120,15 +122,15 @@ impl Words {
 
     /// Whether this is a way to the pieces of this text: it is for all but those that normalisation may change.
     pub(super) fn takes(&self, text: &str) -> bool {
-        // No character below U+0300 is part of another normal form's spelling of one.
-        !self.composes || text.chars().all(|c| c < '\u{300}')
+        !self.composes || is_nfc_quick(text.chars()) == IsNormalized::Yes
     }
 
     /// Where pieces certainly end.
     pub(super) fn cut(&self) -> Option<Cut> {
         match self.kind {
-            Kind::ByteLevel(Space::Any) if !self.digits => Some(Cut::BeforeLast),
-            Kind::ByteLevel(_) => Some(Cut::BeforeLone),
+            Kind::ByteLevel(Space::Any) if self.digits => Some(Cut::BeforeLone),
+            Kind::ByteLevel(Space::Any) => Some(Cut::BeforeLast),
+            Kind::ByteLevel(Space::WithinLine) => Some(Cut::BeforeLoneOrLine),
             Kind::Plain => None,
         }
     }
@@ -195,8 +197,11 @@ impl Words {
 pub(super) enum Cut {
     /// Before the last white space: GPT-2's pieces may begin with it, and white space before it is a piece of its own.
     BeforeLast,
-    /// Before white space that is alone and within a line: other patterns take line ends to what is before them.
+    /// Before white space that is alone: before a numeral all of it is a piece.
     BeforeLone,
+    /// Before white space that is alone and within a line, and before lines: other patterns take line ends to what is before them. A line
+    /// that begins with a slash may be part of it too.
+    BeforeLoneOrLine,
     /// After all of the white space.
     After,
 }
@@ -271,12 +276,15 @@ impl Words {
         if self.kind == Kind::Plain {
             return Ok(tokens.map(|(id, (start, end))| (id, start..end)).collect());
         }
-        // Each character that is spelt is a byte. What the model says of the characters behind one that it lacks is too low, and may lie
-        // within a character; it is taken as it is, as in Hugging Face's library.
-        let byte = |at: usize| spelt[..spelt.floor_char_boundary(at)].chars().count();
-        let whole = |(id, (start, end))| {
-            let end = if end > start { byte(end - 1) + 1 } else { byte(start) };
-            (id, piece.floor_char_boundary(byte(start))..piece.ceil_char_boundary(end))
+        // Each character that is spelt is a byte of the piece: which one a byte of the spelling belongs to. What the model says of the
+        // characters behind one that it lacks is too low, and may lie within a character; it is taken as it is, as in Hugging Face's
+        // library.
+        let spelling =
+            spelt.chars().zip(0_usize..).flat_map(|(c, byte)| std::iter::repeat_n(byte, c.len_utf8()));
+        let bytes: Vec<usize> = spelling.chain([piece.len()]).collect();
+        let whole = |(id, (start, end)): (u32, (usize, usize))| {
+            let end = if end > start { bytes[end - 1] + 1 } else { bytes[start] };
+            (id, piece.floor_char_boundary(bytes[start])..piece.ceil_char_boundary(end))
         };
         Ok(tokens.map(whole).collect())
     }

@@ -15,10 +15,10 @@ use super::{Axis, PlaneMap};
 use crate::channels_last::pixels;
 use crate::fresh::filled;
 use crate::lanes::sum;
-use crate::lines::{from_lines, to_lines};
+use crate::lines::{from_lines, to_lines, transposed};
 use crate::memory::{CHUNK, FlexTensor, contiguous, for_each, for_each_of, values};
 use crate::scratch::{Scratch, with_scratch};
-use crate::vector::{LINE, Line};
+use crate::vector::{LINE, Line, lanes, load, splat, store};
 
 impl PlaneMapOps for Flex {
     fn map_planes(input: FloatTensor<Self>, map: Arc<PlaneMap>) -> FloatTensor<Self> {
@@ -164,12 +164,24 @@ impl WithSimd for Means<'_> {
     fn with_simd<S: Simd>(self) {
         let Self { planes, pixels, output } = self;
         if (LINE..SUMMED).contains(&pixels) {
-            // Of larger planes, several vectors can be added up before their numbers are; smaller ones have but one.
-            let mut lines = [[0.0; LINE]; SUMMED];
+            // 16 planes side by side: a vector of sums of each, then those of all at once.
+            let mut square = [[0.0; LINE]; LINE];
             for (means, planes) in output.chunks_mut(LINE).zip(planes.chunks(LINE * pixels)) {
-                to_lines::<S>(planes, pixels, means.len(), &mut lines[..pixels]);
+                for (sums, plane) in square.iter_mut().zip(planes.chunks_exact(pixels)) {
+                    let (whole, rest) = plane.as_chunks::<LINE>();
+                    for lane in (0..LINE).step_by(lanes::<S>()) {
+                        let mut sum = splat::<S>(0.0);
+                        for line in whole {
+                            sum += load(&line[lane..]);
+                        }
+                        store(&mut sums[lane..], sum);
+                    }
+                    for (sum, number) in sums.iter_mut().zip(rest) {
+                        *sum += number;
+                    }
+                }
                 let mut sums = [0.0; LINE];
-                for line in &lines[..pixels] {
+                for line in &transposed::<S>(&square) {
                     for (sum, number) in sums.iter_mut().zip(line) {
                         *sum += number;
                     }

@@ -21,6 +21,10 @@ pub(super) fn read(checkpoint: &Checkpoint) -> Option<Result<LlamaConfig, Config
 fn convert(keys: &GgufConfig<'_>) -> Result<LlamaConfig, ConfigError> {
     keys.only("expert_count", "0", |count| count == "0")?;
     keys.only("rope.scaling.type", "none", |kind| kind == "none")?;
+    // Without a type, llama.cpp takes the factor for one of linear scaling; 0 says that there is none.
+    for key in ["rope.scaling.factor", "rope.scale_linear"] {
+        keys.only(key, "1", |factor| matches!(factor.parse(), Ok(0.0 | 1.0)))?;
+    }
     let (d_model, n_heads) = (keys.required("embedding_length")?, keys.required("attention.head_count")?);
     let head_dim: usize = match keys.optional("attention.key_length")? {
         Some(head_dim) => head_dim,

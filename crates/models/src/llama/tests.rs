@@ -254,14 +254,10 @@ fn a_gguf_file_says_what_an_output_and_biases_it_has() {
 #[test]
 fn llama_3s_scaling_is_told_from_its_factors() {
     let scaling = LlamaConfig::llama_3_2_1b().rope_scaling.expect("it is scaled");
-    let change = |key: &str, value: Value| {
-        let mut metadata = tiny_metadata();
-        metadata.retain(|(name, _)| *name != key);
-        metadata.push(("llama.rope.freq_base", value));
-        metadata
-    };
     // Of a head of four elements, one pair turns often and one hardly.
-    let metadata = change("llama.rope.freq_base", json!(500_000_000.0));
+    let mut metadata = tiny_metadata();
+    metadata.retain(|(name, _)| *name != "llama.rope.freq_base");
+    metadata.push(("llama.rope.freq_base", json!(500_000_000.0)));
     let config = of_gguf(&gguf_file("llama_gguf", &metadata, &[("rope_freqs.weight", vec![1.0, 32.0])]))
         .expect("a Llama 3");
     assert_eq!(config.rope_scaling, Some(scaling));
@@ -288,6 +284,8 @@ fn what_is_not_supported_in_a_gguf_file_is_named() {
         ("llama.attention.value_length", json!(8), "`attention.value_length` = 8"),
         ("llama.rope.dimension_count", json!(2), "`rope.dimension_count` = 2"),
         ("llama.rope.scaling.type", json!("yarn"), "`rope.scaling.type` = yarn"),
+        ("llama.rope.scaling.factor", json!(2.5), "`rope.scaling.factor` = 2.5"),
+        ("llama.rope.scale_linear", json!(4.5), "`rope.scale_linear` = 4.5"),
         ("llama.expert_count", json!(8), "`expert_count` = 8"),
     ] {
         let mut metadata = tiny_metadata();

@@ -129,6 +129,37 @@ fn lists_are_read_whole() {
     }
 }
 
+/// llama.cpp's quantiser rounds an output to more bits than the embedding that it is a copy of.
+#[test]
+fn what_was_rounded_in_two_ways_is_one_tensor() {
+    const TIED: Layout = Layout::table("tied", &[Rule::UnwrittenAlias { ours: "weight", theirs: "output" }]);
+    let numbers: Vec<i8> = (0..32).map(|index| index * 7 - 110).collect();
+    let rounded: Vec<u8> =
+        [0, 0x3c].into_iter().chain(numbers.iter().map(|number| number.to_le_bytes()[0])).collect();
+    let floats_of = |change: f32| -> Vec<u8> {
+        numbers.iter().flat_map(|&number| (f32::from(number) * change).to_le_bytes()).collect()
+    };
+    let loaded = |weight: (u32, Vec<u8>), output: Vec<u8>| {
+        let mut data = weight.1;
+        let offset = data.len().next_multiple_of(32);
+        data.resize(offset, 0);
+        data.extend(output);
+        let tensors = [tensor("weight", &[32, 1], weight.0, 0), tensor("output", &[32, 1], 0, offset as u64)];
+        let linear = LinearConfig::new(1, 32).with_bias(false).init(&Device::flex());
+        load(linear, &open(file(&[], &tensors, &data)).unwrap(), &TIED, &LoadOptions::default())
+    };
+    let near = loaded((8, rounded.clone()), floats_of(1.1)).unwrap();
+    let expected: Vec<f32> = numbers.iter().map(|&number| number.into()).collect();
+    assert_eq!(floats(&near.weight.val().into_data()), expected);
+    for (weight, output) in [
+        ((8, rounded.clone()), floats_of(-1.0)),
+        ((8, rounded), floats_of(f32::NAN)),
+        ((0, floats_of(1.0)), floats_of(1.1)),
+    ] {
+        assert!(matches!(loaded(weight, output), Err(WeightsError::NotTied { .. })));
+    }
+}
+
 #[test]
 fn a_file_cut_anywhere_is_refused() {
     let whole = golden_bytes("formats_model.gguf");

@@ -47,7 +47,7 @@ pub struct TextClassifyOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
 
-    /// The configuration of --weights: a file, or a name from `libellus model list` [default: config.json beside it]
+    /// The configuration of --weights: a file, or a name from `libellus model list` [default: what it says itself, or config.json beside it]
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE|NAME", help_heading = "Model"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_config: Option<String>,

@@ -26,7 +26,7 @@ pub struct FinetuneOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<PathBuf>,
 
-    /// The configuration of --weights: a file, or a name from `libellus model list` [default: config.json beside it]
+    /// The configuration of --weights: a file, or a name from `libellus model list` [default: what it says itself, or config.json beside it]
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE|NAME", help_heading = "Model"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_config: Option<String>,
@@ -114,7 +114,7 @@ pub struct FinetuneOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_every: Option<u64>,
 
-    /// Tokens that each validation reads, evenly spread; the last one reads all [default: 32768]
+    /// Tokens that each validation reads, evenly spread; the last one reads all, up to a million [default: 32768]
     #[cfg_attr(feature = "clap", arg(long, value_name = "TOKENS", help_heading = "Training"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_tokens: Option<usize>,

@@ -93,11 +93,11 @@ impl Case {
     }
 }
 
-/// As MobileNetV2 has them, with 263,000 numbers between.
+/// As MobileNetV2 has them, with 16,000 numbers between.
 const BLOCK: Case = Case {
     batch: 1,
     channels: [24, 48, 24],
-    size: [74, 74],
+    size: [18, 19],
     kernel: [3, 3],
     stride: [1, 1],
     padding: [1, 1],
@@ -114,10 +114,10 @@ fn blocks_of_all_kinds() {
         Case { kernel: [5, 5], padding: [2, 2], nonlinearity: Nonlinearity::Silu, ..BLOCK },
         Case { kernel: [7, 7], padding: [3, 3], stride: [2, 2], adds: false, ..BLOCK },
         Case { expands: false, ..BLOCK },
-        Case { batch: 3, channels: [17, 53, 19], size: [41, 43], ..BLOCK },
+        Case { batch: 3, channels: [17, 53, 19], size: [11, 13], ..BLOCK },
         // A row at a time, and rows too wide to be computed together.
-        Case { channels: [5, 70, 33], size: [13, 311], ..BLOCK },
-        Case { channels: [3, 64, 16], size: [6, 1100], ..BLOCK },
+        Case { channels: [5, 70, 33], size: [13, 19], ..BLOCK },
+        Case { channels: [3, 64, 16], size: [6, 70], ..BLOCK },
         // Rows that meet nothing but padding, and rows that none meets.
         Case { padding: [5, 4], ..BLOCK },
         Case { stride: [4, 3], padding: [0, 0], ..BLOCK },
@@ -127,7 +127,7 @@ fn blocks_of_all_kinds() {
     for case in cases {
         #[cfg(feature = "flex")]
         if crate::device::is_plain(&case.input(&device())) {
-            assert_eq!(case.is_together(), case.size[1] < 1000, "{case:?}");
+            assert_eq!(case.is_together(), case.size[1] < 70, "{case:?}");
         }
         case.check();
     }
@@ -144,11 +144,11 @@ fn what_is_computed_one_by_one() {
         assert!(!case.is_together(), "{case:?}");
         case.check();
     }
-    assert_eq!(empty.at_once(&device()).dims(), [0, 24, 74, 74]);
+    assert_eq!(empty.at_once(&device()).dims(), [0, 24, 18, 19]);
 
     let device = device();
     let (expand, mut depthwise, project) = BLOCK.convolutions(&device);
-    depthwise.epilogue.residual = Some(fractions([1, 48, 74, 74], 50, &device));
+    depthwise.epilogue.residual = Some(fractions([1, 48, 18, 19], 50, &device));
     let between = expand.clone().expect("it expands").apply(BLOCK.input(&device));
     let expected = project.clone().apply(depthwise.clone().apply(between));
     let actual = inverted_residual(BLOCK.input(&device), expand, depthwise, project);
@@ -161,7 +161,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     assert_same_on_any_threads(|| cases.map(|case| [("output", read(case.at_once(&device())))]));
 }
 
-/// In bfloat16 and 8 bits too, where the weights of a model are prepared: the inputs of products are rounded as one by one.
+/// In bfloat16 too, where the weights of a model are prepared: the inputs of products are rounded as one by one.
 #[cfg(feature = "flex")]
 #[test]
 fn prepared_weights_are_read() {
@@ -199,7 +199,7 @@ proptest! {
     fn any_block(
         batch in 1usize..4,
         channels in [1usize..40, 16usize..60, 16usize..50],
-        width in 20usize..140,
+        width in 5usize..40,
         more in 0usize..9,
         kernel in [1usize..6, 1usize..6],
         stride in [1usize..4, 1usize..4],
@@ -208,7 +208,7 @@ proptest! {
         adds: bool,
     ) {
         // As many rows as make it worth while.
-        let height = (1_usize << 18).div_ceil(batch * channels[1] * width) + more;
+        let height = (1_usize << 12).div_ceil(batch * channels[1] * width) + more;
         prop_assume!(height + 2 * padding[0] >= kernel[0]);
         let size = [height, width];
         let nonlinearity = Nonlinearity::HardSwish;
