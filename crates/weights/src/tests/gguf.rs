@@ -2,6 +2,7 @@
 
 use super::golden::golden_bytes;
 use super::*;
+use crate::Rule;
 use crate::testing::gguf::{file, pair, tensor, text};
 
 fn open(bytes: Vec<u8>) -> Result<Checkpoint, WeightsError> {
@@ -133,7 +134,7 @@ fn lists_are_read_whole() {
 #[test]
 fn what_was_rounded_in_two_ways_is_one_tensor() {
     const TIED: Layout = Layout::table("tied", &[Rule::UnwrittenAlias { ours: "weight", theirs: "output" }]);
-    let numbers: Vec<i8> = (0..32).map(|index| index * 7 - 110).collect();
+    let numbers: Vec<i8> = (0..32_i16).map(|index| (index * 7 - 110) as i8).collect();
     let rounded: Vec<u8> =
         [0, 0x3c].into_iter().chain(numbers.iter().map(|number| number.to_le_bytes()[0])).collect();
     let floats_of = |change: f32| -> Vec<u8> {

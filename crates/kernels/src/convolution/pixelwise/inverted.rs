@@ -16,7 +16,7 @@ use crate::product::pieces;
 use crate::vector::LINE;
 
 /// Numbers of expanded rows that a thread has at a time: 256 kB. Fewer in tests, whose images are small.
-const EXPANDED: usize = if cfg!(test) { 1 << 12 } else { 1 << 16 };
+const EXPANDED: usize = if cfg!(test) { 1 << 13 } else { 1 << 16 };
 /// Numbers of expanded maps that caches hold as they are: 1 MB.
 const SMALL: usize = if cfg!(test) { 1 << 12 } else { 1 << 18 };
 /// So many parts for each thread come out even.
