@@ -63,9 +63,10 @@ pub(crate) fn read_examples(
 }
 
 fn example(prompt: String, completion: String, tokenizer: &Tokenizer) -> Result<Example, CorpusError> {
-    let mut tokens = tokenizer.encode(&format!("{prompt}{completion}"))?;
+    let begin = tokenizer.begin_of_text();
+    let mut tokens = [begin, &tokenizer.encode(&format!("{prompt}{completion}"))?].concat();
     tokens.extend(tokenizer.end_of_text());
-    let learnt = tokenizer.encode(&prompt)?.len()..tokens.len();
+    let learnt = begin.len() + tokenizer.encode(&prompt)?.len()..tokens.len();
     Ok(Example { tokens, learnt: vec![learnt], prompt, completion })
 }
 

@@ -76,7 +76,14 @@ fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Option<(Tokenizer, Option<Ch
             .map(|kind| kind as i64)
             .collect(),
         space_prefix: text("tokenizer.ggml.add_space_prefix").is_none_or(|value| value == "true"),
+        begin: None,
     };
+    let begins = match text("tokenizer.ggml.add_bos_token") {
+        Some(value) => value == "true",
+        None => GgufVocabulary::usually_begins(&vocabulary.model, vocabulary.pre.as_deref()),
+    };
+    let begin = id("tokenizer.ggml.bos_token_id").filter(|_| begins);
+    let vocabulary = GgufVocabulary { begin, ..vocabulary };
     let path = checkpoint.path();
     let tokenizer = Tokenizer::from_gguf(&vocabulary)
         .map_err(|source| CorpusError::Invalid { path: path.to_owned(), source: Box::new(source) })?;
@@ -90,7 +97,7 @@ fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Option<(Tokenizer, Option<Ch
 
 #[cfg(test)]
 mod tests {
-    use libellus_data::{ChatMessage, Scheme};
+    use libellus_data::{ChatMessage, Scheme, SpecialTokens};
     use libellus_weights::testing::gguf::{self, list, pair, text};
 
     use libellus_models::Precision;
@@ -186,6 +193,8 @@ mod tests {
             number("llama.block_count", 1),
             number("llama.feed_forward_length", 3),
             number("llama.attention.head_count", 2),
+            number("tokenizer.ggml.bos_token_id", 65),
+            pair("tokenizer.ggml.add_bos_token", 7, &[1]),
             pair("llama.attention.layer_norm_rms_epsilon", 6, &1e-5_f32.to_le_bytes()),
         ]);
         let vocab_size = known.vocab_size() as u64;
@@ -217,6 +226,12 @@ mod tests {
         let trained = Trained::open(&origin, None, &device, Precision::F32).expect("a whole model");
         assert_eq!(trained.model.context(), Some(9));
         assert_eq!(trained.tokenizer.vocab_size(), known.vocab_size());
+        // A prompt begins as the file says, unless a template writes all of it.
+        let ids = known.encode("best").expect("text");
+        let prompt = |special| trained.prompt_tokens("best", special).expect("text");
+        assert_eq!(prompt(SpecialTokens::Add), [&[65], &ids[..]].concat());
+        assert_eq!(prompt(SpecialTokens::Omit), ids);
+        assert_eq!(trained.prompt_tokens("", SpecialTokens::Add).expect("it begins"), [65]);
         // Those of its metadata, without a conversation too.
         assert_eq!(trained.ends(), [known.end_of_text().expect("it has one"), 7]);
     }

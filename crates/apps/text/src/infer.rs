@@ -1,7 +1,7 @@
 //! From a prompt to text.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use libellus_data::{TextStream, Tokenizer};
+use libellus_data::{SpecialTokens, TextStream, Tokenizer};
 use libellus_models::{LanguageModel, LanguageState};
 use libellus_train::OptionsError;
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +26,8 @@ pub struct Generation {
     pub stop: Vec<String>,
     /// The tokens that end a text; if there are none, the tokenizer's end of text does.
     pub ends: Vec<u32>,
+    /// Whether the tokens that the model expects before a text come before the prompt; not where a chat template has written it.
+    pub special: SpecialTokens,
     /// Seed of the random numbers; each text has its own sequence of them.
     pub seed: u64,
     /// Whether a text may be longer than the model's context: the model then reads the last half of its context anew, each time
@@ -42,6 +44,7 @@ impl Default for Generation {
             n: 1,
             stop: Vec::new(),
             ends: Vec::new(),
+            special: SpecialTokens::Add,
             seed: 0,
             slide: false,
         }
@@ -130,7 +133,7 @@ pub fn generate(
     heard: &mut dyn FnMut(usize, &str),
 ) -> Result<Vec<Generated>, TextError> {
     options.validate()?;
-    let mut prompt = prompt_tokens(tokenizer, prompt)?;
+    let mut prompt = prompt_tokens(tokenizer, prompt, options.special)?;
     if let Some(context) = model.context() {
         match prompt.len() {
             // With a full context, nothing could be generated.

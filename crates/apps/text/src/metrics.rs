@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use libellus_data::{Corpus, tokenize};
+use libellus_data::{Corpus, SpecialTokens, tokenize};
 use libellus_losses::CrossEntropyConfig;
 use libellus_models::LanguageModel;
 use libellus_train::OptionsError;
@@ -189,11 +189,11 @@ pub struct Score {
 /// # Errors
 /// When the prompt is empty, a continuation has no tokens, or both together are longer than the context.
 pub fn score(trained: &Trained, prompt: &str, continuations: &[String]) -> Result<Vec<Score>, TextError> {
-    let prefix = trained.prompt_tokens(prompt)?.len();
+    let prefix = trained.prompt_tokens(prompt, SpecialTokens::Add)?.len();
     continuations
         .iter()
         .map(|text| {
-            let tokens = trained.prompt_tokens(&format!("{prompt}{text}"))?;
+            let tokens = trained.prompt_tokens(&format!("{prompt}{text}"), SpecialTokens::Add)?;
             if let Some(context) = trained.model.context().filter(|&context| tokens.len() > context + 1) {
                 return Err(TextError::LongPrompt { tokens: tokens.len(), context });
             }

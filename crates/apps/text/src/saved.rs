@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use libellus_data::{ChatTemplate, Tokenizer};
+use libellus_data::{ChatTemplate, SpecialTokens, Tokenizer};
 use libellus_inspect::{Design, Loaded};
 use libellus_models::{
     LanguageModel, LanguageModelConfig, Model, ModelConfig, Precision, PrepareInference, Prepared,
@@ -128,12 +128,13 @@ impl Trained {
         default_prompt(&self.tokenizer)
     }
 
-    /// The tokens of a prompt; of an empty one, the token that texts end with, if there is one.
+    /// The tokens of a prompt, with those that the model expects before a text unless a chat template has written them; of an empty one
+    /// without any, the token that texts end with, if there is one.
     ///
     /// # Errors
     /// When there are none, or the tokenizer doesn't know a character.
-    pub fn prompt_tokens(&self, prompt: &str) -> Result<Vec<u32>, TextError> {
-        prompt_tokens(&self.tokenizer, prompt)
+    pub fn prompt_tokens(&self, prompt: &str, special: SpecialTokens) -> Result<Vec<u32>, TextError> {
+        prompt_tokens(&self.tokenizer, prompt, special)
     }
 }
 
@@ -213,8 +214,13 @@ pub(crate) fn default_prompt(tokenizer: &Tokenizer) -> String {
 }
 
 /// See [`Trained::prompt_tokens`].
-pub(crate) fn prompt_tokens(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, TextError> {
-    let mut tokens = tokenizer.encode(prompt)?;
+pub(crate) fn prompt_tokens(
+    tokenizer: &Tokenizer,
+    prompt: &str,
+    special: SpecialTokens,
+) -> Result<Vec<u32>, TextError> {
+    let begin = if special == SpecialTokens::Add { tokenizer.begin_of_text() } else { &[] };
+    let mut tokens = [begin, &tokenizer.encode(prompt)?].concat();
     if tokens.is_empty() {
         tokens.extend(tokenizer.end_of_text());
     }

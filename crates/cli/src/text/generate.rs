@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use libellus::data::ChatMessage;
+use libellus::data::{ChatMessage, SpecialTokens};
 use libellus::text::sampling::{BeamSearch, Sampling};
 use libellus::text::{Ending, Generated, Generation, TextError, Trained, generate};
 use serde_json::json;
@@ -32,6 +32,7 @@ pub(super) fn run(command: &Generate, common: &Common) -> Result<ExitCode, Failu
         let prompt = prompt.unwrap_or_else(|| trained.default_prompt());
         return write(&trained, &prompt, &prompt, &options, common);
     }
+    options.special = SpecialTokens::Omit;
     // Nobody is to say something before it shows that the model can't answer.
     trained.chat_template()?;
     let mut messages: Vec<ChatMessage> =
@@ -67,6 +68,7 @@ fn generation(command: &Generate) -> Generation {
         n: command.n,
         stop: command.stop.clone(),
         ends: Vec::new(),
+        special: SpecialTokens::Add,
         seed: command.seed,
         slide: command.slide,
     }
@@ -118,7 +120,7 @@ fn write(
     options: &Generation,
     common: &Common,
 ) -> Result<ExitCode, Failure> {
-    let prompt_tokens = trained.prompt_tokens(prompt)?.len();
+    let prompt_tokens = trained.prompt_tokens(prompt, options.special)?.len();
     let streams = options.n == 1 && !common.json;
     if streams {
         print(shown)?;

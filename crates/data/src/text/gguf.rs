@@ -32,6 +32,15 @@ pub struct GgufVocabulary {
     pub types: Vec<i64>,
     /// `add_space_prefix`, of `llama`: whether a text begins with a space more.
     pub space_prefix: bool,
+    /// `bos_token_id`, if `add_bos_token` says that a text begins with it. Without that key, it does in `llama` and with Llama 3's pattern.
+    pub begin: Option<u32>,
+}
+
+impl GgufVocabulary {
+    /// Whether texts begin with a token of their own where the file doesn't say.
+    pub fn usually_begins(model: &str, pre: Option<&str>) -> bool {
+        model == "llama" || pre.and_then(BytePattern::of_gguf) == Some(BytePattern::Llama3)
+    }
 }
 
 /// What a token is for.
@@ -63,7 +72,7 @@ impl Tokenizer {
         if let Some(id) = vocabulary.tokens.iter().position(|token| !seen.insert(token)) {
             return Err(TextError::DuplicateToken { token: vocabulary.tokens[id].clone(), id });
         }
-        let description = match &vocabulary.model[..] {
+        let mut description = match &vocabulary.model[..] {
             "gpt2" => byte_level_description(vocabulary, &uses)?,
             "llama" => piece_description(vocabulary, &uses)?,
             _ => {
@@ -71,6 +80,22 @@ impl Tokenizer {
                 return Err(TextError::UnknownGguf { key: "tokenizer.ggml.model", value });
             }
         };
+        if let Some(id) = vocabulary.begin {
+            let Some(token) = vocabulary.tokens.get(id as usize) else {
+                return Err(TextError::Gguf {
+                    part: "bos_token_id",
+                    problem: format!("is {id}, which is none of {} tokens", vocabulary.tokens.len()),
+                });
+            };
+            let text = json!({ "Sequence": { "id": "A", "type_id": 0 } });
+            let begin = json!({ "SpecialToken": { "id": token, "type_id": 0 } });
+            description["post_processor"] = json!({
+                "type": "TemplateProcessing",
+                "single": [begin, text],
+                "pair": [begin, text, begin, { "Sequence": { "id": "B", "type_id": 0 } }],
+                "special_tokens": { token.as_str(): { "id": token, "ids": [id], "tokens": [token] } },
+            });
+        }
         Self::from_description(description)
     }
 }

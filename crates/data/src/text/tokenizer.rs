@@ -141,6 +141,11 @@ impl Tokenizer {
         self.end_of_text
     }
 
+    /// The special tokens that a model expects before a text, as Llama's `<s>`; most tokenisers of language models have none.
+    pub fn begin_of_text(&self) -> &[u32] {
+        self.around.as_ref().map_or(&[], |[before, _]| before)
+    }
+
     /// The ids of a text, without special tokens around it.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use libellus_data::{Corpus, table_columns};
+use libellus_data::{Corpus, SpecialTokens, table_columns};
 use libellus_train::RunDir;
 use libellus_train::report::thousands;
 use serde_json::{Value, json};
@@ -37,6 +37,8 @@ pub(super) struct Lessons {
     pub(super) shown: Vec<Example>,
     /// What ends an answer, where conversations are learnt.
     pub(super) ends: Vec<u32>,
+    /// What is before a prompt: of conversations, templates write it.
+    pub(super) special: SpecialTokens,
     pub(super) characters_per_token: f64,
     /// Tokens, or examples, to learn and held back.
     counts: [usize; 2],
@@ -95,6 +97,7 @@ impl Lessons {
             validation: validation.map(Pieces::Text),
             shown: Vec::new(),
             ends: Vec::new(),
+            special: SpecialTokens::Add,
             characters_per_token,
             counts,
             remark: String::new(),
@@ -109,12 +112,15 @@ impl Lessons {
         context: usize,
     ) -> Result<Self, TextError> {
         let (tokenizer, length) = (&base.tokenizer, context + 1);
-        let (read, ends) = match columns {
-            Columns::Completions(columns) => (read_examples(path, columns, tokenizer, length)?, Vec::new()),
+        let (read, ends, special) = match columns {
+            Columns::Completions(columns) => {
+                (read_examples(path, columns, tokenizer, length)?, Vec::new(), SpecialTokens::Add)
+            }
             Columns::Answers(column) => {
                 let instead = "give the data the columns prompt and completion, or name a --column of texts";
                 let template = chat_template(base.chat.as_ref(), &base.path, instead)?;
-                (read_chats(path, column, template, tokenizer, length)?, template.ends(tokenizer))
+                let read = read_chats(path, column, template, tokenizer, length)?;
+                (read, template.ends(tokenizer), SpecialTokens::Omit)
             }
         };
         let ReadExamples { examples, cut, left_out, unlearnt } = read;
@@ -145,6 +151,7 @@ impl Lessons {
             validation: (counts[1] > 0).then(|| Pieces::Examples(Examples::new(validation, batch_size))),
             shown,
             ends,
+            special,
             characters_per_token: characters as f64 / tokens.max(1) as f64,
             counts,
             remark: remarks.iter().map(|remark| format!("; {remark}")).collect(),

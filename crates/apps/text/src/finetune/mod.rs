@@ -276,7 +276,8 @@ fn sampling(options: &FinetuneOptions) -> Generation {
 
 /// How a completion is made, or an answer up to the mark that ends it.
 fn greedy(options: &FinetuneOptions, lessons: &Lessons) -> Generation {
-    let mut sample = Generation { ends: lessons.ends.clone(), ..sampling(options) };
+    let (ends, special) = (lessons.ends.clone(), lessons.special);
+    let mut sample = Generation { ends, special, ..sampling(options) };
     sample.sampling.temperature = 0.0;
     sample
 }
