@@ -273,7 +273,7 @@ def main():
     parser.add_argument("--resume", action="store_true", help="leave out what was measured before")
     parser.add_argument("--book", type=pathlib.Path, help="write the page of the book, from this run and those before")
     parser.add_argument("--results", type=pathlib.Path, help="keeps what was measured, in JSON")
-    parser.add_argument("--minilm", type=pathlib.Path, help="the folder of its published weights")
+    parser.add_argument("--minilm", type=pathlib.Path, help="the file of its published weights, with its tokenizer beside it")
     parser.add_argument("--smollm2", type=pathlib.Path, help="the GGUF file of its published weights")
     options = parser.parse_args()
     torch.set_num_threads(2)
@@ -355,7 +355,7 @@ def main():
         keep(f"texts|{name}", row)
     if options.minilm and options.filter in "all-MiniLM-L6-v2":
         with tempfile.TemporaryDirectory() as folder:
-            real = sentences(options.program, pathlib.Path(folder), options.minilm)
+            real = sentences(options.program, pathlib.Path(folder), options.minilm.parent)
         keep("real", real)
         failed |= not real["cosine"] >= 0.99999
         print(f"all-MiniLM-L6-v2, real weights: 1 - cosine is {1 - real['cosine']:.1e} at most, {real['sentences']} sentences, {real['seconds']:.1f} s")

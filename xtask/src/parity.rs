@@ -64,8 +64,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(python) => python.clone(),
         None => environment(&folder, REQUIREMENTS)?,
     };
-    let [minilm, smollm2] = [MINILM, SMOLLM2].map(|weights| weights.fetch(&folder, &python));
-    let (minilm, smollm2) = (minilm?, smollm2?);
+    let minilm = MINILM.fetch(&folder, &python)?;
+    let smollm2 = SMOLLM2.fetch(&folder, &python)?;
 
     // One command, so that both are built with the same features and share everything.
     let build = ["build", "--release", "-p", "libellus-cli", "-p", "libellus-inspect"];
@@ -76,7 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     compare.arg("xtask/parity/compare.py").args(["--filter", &options.filter]);
     compare.arg("--program").arg(release.join("libellus"));
     compare.arg("--example").arg(release.join("examples/training_step"));
-    compare.arg("--minilm").arg(minilm.with_file_name(""));
+    compare.arg("--minilm").arg(minilm);
     compare.arg("--smollm2").arg(smollm2);
     compare.arg("--results").arg(folder.join("results.json"));
     if let Some(book) = &options.book {

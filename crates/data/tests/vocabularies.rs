@@ -215,15 +215,17 @@ fn what_a_gguf_file_lacks_is_named() {
             .starts_with("its tokenizer.ggml.scores has 0 values")
     );
     gguf.scores = pieces.scores;
-    gguf.begin = Some(9999);
+    gguf.bos_token_id = Some(9999);
     assert_eq!(
         Tokenizer::from_gguf(&gguf).unwrap_err().to_string(),
         format!("its tokenizer.ggml.bos_token_id is 9999, which is none of {} tokens", gguf.tokens.len())
     );
-    gguf.begin = Some(1);
+    gguf.bos_token_id = Some(1);
     let begun = Tokenizer::from_gguf(&gguf).unwrap();
     assert_eq!(begun.begin_of_text(), [1]);
     assert_eq!(begun.encode_special("a").unwrap(), [&[1], &begun.encode("a").unwrap()[..]].concat());
+    gguf.add_bos_token = Some(false);
+    assert!(Tokenizer::from_gguf(&gguf).unwrap().begin_of_text().is_empty());
     gguf.tokens[400] = "x".repeat(513);
     assert_eq!(
         Tokenizer::from_gguf(&gguf).unwrap_err().to_string(),

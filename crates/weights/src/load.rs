@@ -74,12 +74,13 @@ enum Read {
 }
 
 impl Source {
-    /// The tensor in the file, if it is one.
-    fn name(&self) -> Option<&String> {
-        match &self.read {
-            Read::Whole(name) | Read::Range { name, .. } => Some(name),
-            Read::Parts { .. } => None,
-        }
+    /// The tensors in the file.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let names = match &self.read {
+            Read::Whole(name) | Read::Range { name, .. } => std::slice::from_ref(name),
+            Read::Parts { names, .. } => names,
+        };
+        names.iter().map(String::as_str)
     }
 }
 
@@ -339,23 +340,19 @@ impl Loader<'_> {
         };
         for alias in &source.aliases {
             let other = self.checkpoint.tensor(alias)?;
-            let is_rounded = [alias]
-                .into_iter()
-                .chain(source.name())
-                .any(|name| self.checkpoint.info(name).is_some_and(|info| info.quantised.is_some()));
-            if is_rounded && are_near(&stored, &other) {
-                let path = self.checkpoint.path().display();
-                tracing::warn!(alias, %path, "`{alias}` in {path} is the same tensor rounded otherwise; it isn't used");
+            if other.shape() == stored.shape() && other.as_bytes() == stored.as_bytes() {
                 continue;
             }
-            if other.shape() != stored.shape() || other.as_bytes() != stored.as_bytes() {
-                let path = self.checkpoint.path().to_owned();
-                let tensor = match &source.read {
-                    Read::Whole(name) | Read::Range { name, .. } => name.clone(),
-                    Read::Parts { names, .. } => names.join(", "),
-                };
-                return Err(WeightsError::NotTied { path, tensor, alias: alias.clone() });
+            let mut names = source.names().chain([alias.as_str()]);
+            let is_rounded =
+                names.any(|name| self.checkpoint.info(name).is_some_and(|info| info.quantised.is_some()));
+            let path = self.checkpoint.path();
+            if !(is_rounded && are_near(&stored, &other)) {
+                let tensor = source.names().collect::<Vec<_>>().join(", ");
+                return Err(WeightsError::NotTied { path: path.to_owned(), tensor, alias: alias.clone() });
             }
+            let path = path.display();
+            tracing::warn!(alias, %path, "`{alias}` in {path} is the same tensor rounded otherwise; it isn't used");
         }
         let stored = match source.rope_pairs {
             Some(head_dim) => reorder_rows(stored, head_dim, RowOrder::Halves),

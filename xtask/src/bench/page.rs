@@ -79,7 +79,7 @@ impl Ratios {
             "# Benchmarks\n\n\
              This project and its peers on two threads, measured in turns (ours, peer, ours, peer) by\n\n\
              ```console\n$ cargo xtask bench --peer torch --save\n$ cargo xtask bench --peer onnxruntime --save\n```\n\n\
-             A turn repeats the case for a while; its time is the median. The table has the lower quartile of the turns, the\n\
+             A turn repeats the case for a while, after a tenth of a second in which both sides are idle; its time is the median. The table has the lower quartile of the turns, the\n\
              ratio of the two (below 1 ours is faster), and the least and largest ratio of two turns that followed each other. Machine:\n\
              {}. Versions: {}.\n\n\
              `NAME/train` is forward and backward: the gradients of the inputs and of the parameters, from ones for the output. For a\n\

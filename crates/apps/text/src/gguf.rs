@@ -76,14 +76,9 @@ fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Option<(Tokenizer, Option<Ch
             .map(|kind| kind as i64)
             .collect(),
         space_prefix: text("tokenizer.ggml.add_space_prefix").is_none_or(|value| value == "true"),
-        begin: None,
+        bos_token_id: id("tokenizer.ggml.bos_token_id"),
+        add_bos_token: text("tokenizer.ggml.add_bos_token").map(|value| value == "true"),
     };
-    let begins = match text("tokenizer.ggml.add_bos_token") {
-        Some(value) => value == "true",
-        None => GgufVocabulary::usually_begins(&vocabulary.model, vocabulary.pre.as_deref()),
-    };
-    let begin = id("tokenizer.ggml.bos_token_id").filter(|_| begins);
-    let vocabulary = GgufVocabulary { begin, ..vocabulary };
     let path = checkpoint.path();
     let tokenizer = Tokenizer::from_gguf(&vocabulary)
         .map_err(|source| CorpusError::Invalid { path: path.to_owned(), source: Box::new(source) })?;
@@ -98,9 +93,8 @@ fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Option<(Tokenizer, Option<Ch
 #[cfg(test)]
 mod tests {
     use libellus_data::{ChatMessage, Scheme, SpecialTokens};
-    use libellus_weights::testing::gguf::{self, list, pair, text};
-
     use libellus_models::Precision;
+    use libellus_weights::testing::gguf::{self, list, pair, text};
 
     use super::*;
     use crate::{Origin, Trained};

@@ -32,14 +32,20 @@ pub struct GgufVocabulary {
     pub types: Vec<i64>,
     /// `add_space_prefix`, of `llama`: whether a text begins with a space more.
     pub space_prefix: bool,
-    /// `bos_token_id`, if `add_bos_token` says that a text begins with it. Without that key, it does in `llama` and with Llama 3's pattern.
-    pub begin: Option<u32>,
+    /// `bos_token_id`.
+    pub bos_token_id: Option<u32>,
+    /// `add_bos_token`: whether a text begins with that. Without it, it does in `llama` and with Llama 3's pattern.
+    pub add_bos_token: Option<bool>,
 }
 
 impl GgufVocabulary {
-    /// Whether texts begin with a token of their own where the file doesn't say.
-    pub fn usually_begins(model: &str, pre: Option<&str>) -> bool {
-        model == "llama" || pre.and_then(BytePattern::of_gguf) == Some(BytePattern::Llama3)
+    /// The token that a text begins with.
+    fn begin(&self) -> Option<u32> {
+        let begins = self.add_bos_token.unwrap_or_else(|| {
+            self.model == "llama"
+                || self.pre.as_deref().and_then(BytePattern::of_gguf) == Some(BytePattern::Llama3)
+        });
+        self.bos_token_id.filter(|_| begins)
     }
 }
 
@@ -80,7 +86,7 @@ impl Tokenizer {
                 return Err(TextError::UnknownGguf { key: "tokenizer.ggml.model", value });
             }
         };
-        if let Some(id) = vocabulary.begin {
+        if let Some(id) = vocabulary.begin() {
             let Some(token) = vocabulary.tokens.get(id as usize) else {
                 return Err(TextError::Gguf {
                     part: "bos_token_id",
