@@ -2,11 +2,10 @@
 //!
 //! Format: `docs/gguf.md` of ggml, section on the keys of architectures.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use libellus_weights::Checkpoint;
+use serde_json::Value;
 
+use crate::foreign_config::ForeignConfig;
 use crate::{ConfigError, ModelConfig};
 
 /// The key that names the architecture. No other format has it.
@@ -25,60 +24,25 @@ impl ModelConfig {
     }
 }
 
-/// A GGUF file with a model of a known architecture.
-#[derive(Clone, Copy)]
-pub(crate) struct GgufConfig<'a> {
-    architecture: &'static str,
-    pub(crate) checkpoint: &'a Checkpoint,
+/// The keys of an architecture, without its name before them; `None` if the file's model is of another one.
+pub(crate) fn keys(architecture: &str, checkpoint: &Checkpoint) -> Option<Value> {
+    let metadata = checkpoint.metadata();
+    if metadata.get(ARCHITECTURE)? != architecture {
+        return None;
+    }
+    let keys = metadata.iter().filter_map(|(key, text)| {
+        let key = key.strip_prefix(architecture)?.strip_prefix('.')?;
+        // Numbers and truth values are written out as JSON has them.
+        let value =
+            serde_json::from_str(text).ok().filter(|value: &Value| value.is_number() || value.is_boolean());
+        Some((key.to_owned(), value.unwrap_or_else(|| text.as_str().into())))
+    });
+    Some(Value::Object(keys.collect()))
 }
 
-impl<'a> GgufConfig<'a> {
-    /// The file, if its model is of this architecture.
-    pub(crate) fn of(architecture: &'static str, checkpoint: &'a Checkpoint) -> Option<Self> {
-        (checkpoint.metadata().get(ARCHITECTURE)? == architecture)
-            .then_some(Self { architecture, checkpoint })
-    }
-
-    /// The value of a key that has to be there; the key without the architecture before it.
-    pub(crate) fn required<T: FromStr<Err: Display>>(&self, key: &str) -> Result<T, ConfigError> {
-        let missing = || self.malformed(format!("`{}.{key}` is missing", self.architecture));
-        self.optional(key)?.ok_or_else(missing)
-    }
-
-    /// The value of a key, `None` if it isn't there.
-    pub(crate) fn optional<T: FromStr<Err: Display>>(&self, key: &str) -> Result<Option<T>, ConfigError> {
-        let Some(text) = self.text(key) else { return Ok(None) };
-        let wrong = |error| self.malformed(format!("`{}.{key}` = {text}: {error}", self.architecture));
-        text.parse().map(Some).map_err(wrong)
-    }
-
-    /// Refuses a key whose value isn't `supported`. One that isn't there is fine.
-    pub(crate) fn only(
-        &self,
-        key: &'static str,
-        supported: &'static str,
-        is_supported: impl FnOnce(&str) -> bool,
-    ) -> Result<(), ConfigError> {
-        match self.text(key) {
-            Some(text) if !is_supported(text) => {
-                Err(ConfigError::Unsupported { field: key, value: text.to_owned(), supported })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The number of tokens, which the embedding has.
-    pub(crate) fn vocab_size(&self) -> Result<usize, ConfigError> {
-        const EMBEDDING: &str = "token_embd.weight";
-        let rows = self.checkpoint.info(EMBEDDING).and_then(|info| info.shape.first());
-        rows.copied().ok_or_else(|| self.malformed(format!("tensor `{EMBEDDING}` is missing")))
-    }
-
-    pub(crate) fn malformed(&self, reason: String) -> ConfigError {
-        ConfigError::Malformed { architecture: self.architecture.to_owned(), reason }
-    }
-
-    fn text(&self, key: &str) -> Option<&'a str> {
-        self.checkpoint.metadata().get(&format!("{}.{key}", self.architecture)).map(String::as_str)
-    }
+/// The number of tokens, which the embedding has.
+pub(crate) fn vocab_size(keys: &ForeignConfig, checkpoint: &Checkpoint) -> Result<usize, ConfigError> {
+    const EMBEDDING: &str = "token_embd.weight";
+    let rows = checkpoint.info(EMBEDDING).and_then(|info| info.shape.first());
+    rows.copied().ok_or_else(|| keys.malformed(format!("tensor `{EMBEDDING}` is missing")))
 }

@@ -46,8 +46,8 @@ mod classifier;
 mod config_file;
 mod device;
 mod error;
+mod foreign_config;
 mod gguf;
-mod hugging_face;
 mod input;
 mod language_model;
 #[cfg(test)]

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use libellus_backend::testing::{assert_close, read};
+use libellus_backend::testing::{assert_close, device, read};
 use libellus_layers::trace::Event;
 use libellus_weights::testing::gguf::{self, pair, text};
-use libellus_weights::{Checkpoint, Layout, LoadOptions, load};
+use libellus_weights::{Checkpoint, Layout, LoadOptions, load, recognize};
 use serde_json::Value;
+
+use crate::{LanguageModelConfig, ModelConfig};
 
 /// Numbers of the reference implementation, written by `tests/golden/<family>.py`.
 pub(crate) struct Golden {
@@ -126,6 +128,23 @@ impl ModuleVisitor for GradientVisitor<'_> {
             self.found.push(ParameterGradient { name: self.path.join("."), values });
         }
     }
+}
+
+/// Asserts that a GGUF file with the tensors of `<golden>_gguf` says with these metadata that it is `expected`, and that the language model
+/// in it computes what the reference does.
+#[track_caller]
+pub(crate) fn assert_gguf_agrees(golden: &str, metadata: &[(&str, Value)], expected: impl Into<ModelConfig>) {
+    let file = gguf_file(&format!("{golden}_gguf"), metadata, &[]);
+    let config = ModelConfig::from_gguf(&file).expect("a GGUF file").expect("a known model");
+    assert_eq!(config, expected.into());
+    let config = LanguageModelConfig::try_from(config).expect("a language model");
+    let (device, options) = (device(), LoadOptions::default());
+    let (model, layouts) = (config.init(&device).expect("valid"), config.layouts());
+    let layout = recognize(&model, &file, &layouts, &options).expect("a known layout");
+    assert_eq!(layout.name, "gguf");
+    let model = load(model, &file, layout, &options).expect("the names fit");
+    let golden = Golden::open(golden);
+    golden.check("eval.logits", model.forward(golden.ints::<2>("tokens", &device)));
 }
 
 /// A GGUF file with the tensors of a golden file, and some more.

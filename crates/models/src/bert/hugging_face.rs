@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::BertConfig;
 use crate::ConfigError;
-use crate::hugging_face::HuggingFaceConfig;
+use crate::foreign_config::ForeignConfig;
 
 /// Model classes that have no pooler.
 const WITHOUT_POOLER: [&str; 4] =
@@ -14,10 +14,10 @@ const WITHOUT_POOLER: [&str; 4] =
 /// The configuration, `None` if it is of another `model_type`. What Hugging Face fills in where a key is missing is filled
 /// in here too, but for sizes.
 pub(super) fn read(config: &Value) -> Option<Result<BertConfig, ConfigError>> {
-    HuggingFaceConfig::of("bert", config).map(|keys| convert(&keys))
+    ForeignConfig::of_hugging_face("bert", config).map(|keys| convert(&keys))
 }
 
-fn convert(keys: &HuggingFaceConfig) -> Result<BertConfig, ConfigError> {
+fn convert(keys: &ForeignConfig) -> Result<BertConfig, ConfigError> {
     keys.only("position_embedding_type", "absolute", |value| value == "absolute")?;
     keys.only_flag("is_decoder", false)?;
     keys.only_flag("add_cross_attention", false)?;

@@ -5,16 +5,18 @@ use libellus_weights::Checkpoint;
 
 use super::Gpt2Config;
 use crate::ConfigError;
-use crate::gguf::GgufConfig;
+use crate::foreign_config::ForeignConfig;
+use crate::gguf::{keys, vocab_size};
 
 /// The configuration as llama.cpp's converter writes it, `None` if the file is of another architecture.
 pub(super) fn read(checkpoint: &Checkpoint) -> Option<Result<Gpt2Config, ConfigError>> {
-    GgufConfig::of("gpt2", checkpoint).map(|keys| convert(&keys))
+    const NAME: &str = "gpt2";
+    keys(NAME, checkpoint).map(|keys| convert(&ForeignConfig::new(NAME, &keys), checkpoint))
 }
 
-fn convert(keys: &GgufConfig<'_>) -> Result<Gpt2Config, ConfigError> {
+fn convert(keys: &ForeignConfig, checkpoint: &Checkpoint) -> Result<Gpt2Config, ConfigError> {
     let config = Gpt2Config {
-        vocab_size: keys.vocab_size()?,
+        vocab_size: vocab_size(keys, checkpoint)?,
         context: keys.required("context_length")?,
         n_layers: keys.required("block_count")?,
         n_heads: keys.required("attention.head_count")?,

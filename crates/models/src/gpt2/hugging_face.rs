@@ -5,17 +5,17 @@ use serde_json::Value;
 
 use super::Gpt2Config;
 use crate::ConfigError;
-use crate::hugging_face::HuggingFaceConfig;
+use crate::foreign_config::ForeignConfig;
 
 /// The configuration, `None` if it is of another `model_type`.
 ///
 /// Refused is what isn't supported here: another activation, cross attention, scores scaled otherwise, an output of its
 /// own, different probabilities of dropping.
 pub(super) fn read(config: &Value) -> Option<Result<Gpt2Config, ConfigError>> {
-    HuggingFaceConfig::of("gpt2", config).map(|keys| convert(&keys))
+    ForeignConfig::of_hugging_face("gpt2", config).map(|keys| convert(&keys))
 }
 
-fn convert(keys: &HuggingFaceConfig) -> Result<Gpt2Config, ConfigError> {
+fn convert(keys: &ForeignConfig) -> Result<Gpt2Config, ConfigError> {
     let activation = match keys.optional::<String>("activation_function")?.as_deref() {
         None | Some("gelu_new" | "gelu_pytorch_tanh") => Activation::GeluTanh,
         Some("gelu") => Activation::Gelu,

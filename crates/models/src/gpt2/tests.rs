@@ -8,8 +8,8 @@ use libellus_layers::trace::{Event, record, shapes};
 use libellus_weights::{Checkpoint, Layout, LoadOptions, load, recognize, save};
 use serde_json::json;
 
-use super::{GGUF, Gpt2, Gpt2Config, HUGGING_FACE, NANOGPT};
-use crate::testing::{Golden, gguf_file, golden_path};
+use super::{Gpt2, Gpt2Config, HUGGING_FACE, NANOGPT};
+use crate::testing::{Golden, assert_gguf_agrees, gguf_file, golden_path};
 use crate::{Architecture, CausalLm, ModelConfig};
 
 fn nano() -> Gpt2Config {
@@ -92,21 +92,11 @@ fn a_gguf_file_says_what_it_holds() {
         ("gpt2.attention.head_count", json!(3)),
         ("gpt2.attention.layer_norm_epsilon", json!(1e-5)),
     ];
-    let file = gguf_file("gpt2_gguf", &metadata, &[]);
-    let config = ModelConfig::from_gguf(&file).expect("a GGUF file").expect("a GPT-2");
-    assert_eq!(config, Gpt2Config::tiny().into());
-    let (config, options) = (Gpt2Config::tiny(), LoadOptions::default());
-    let layouts = config.layouts();
-    let layout = recognize(&fresh(&config), &file, &layouts, &options).expect("a known layout");
-    assert_eq!(layout, &GGUF);
-    let model = load(fresh(&config), &file, layout, &options).expect("the names fit");
-    let golden = Golden::open("gpt2");
-    golden.check("eval.logits", model.forward(golden.ints::<2>("tokens", &device())));
-
+    assert_gguf_agrees("gpt2", &metadata, Gpt2Config::tiny());
     metadata.retain(|(key, _)| *key != "gpt2.block_count");
     let error = ModelConfig::from_gguf(&gguf_file("gpt2_gguf", &metadata, &[])).expect("a GGUF file");
     let error = error.expect_err("a number is missing").to_string();
-    assert_eq!(error, "the configuration of `gpt2` is wrong: `gpt2.block_count` is missing");
+    assert_eq!(error, "the configuration of `gpt2` is wrong: missing field `block_count`");
 }
 
 /// Their names are the same, and so are the shapes of square matrices; those of the others are not.

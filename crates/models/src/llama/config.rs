@@ -75,6 +75,21 @@ pub struct LlamaRopeScaling {
     pub original_context: usize,
 }
 
+/// The width of a head where it may be left out: that of the model, shared by the heads. Both come with the names of their fields.
+pub(super) fn head_dim(
+    given: Option<usize>,
+    (d_model_field, d_model): (&'static str, usize),
+    (n_heads_field, n_heads): (&'static str, usize),
+) -> Result<usize, ConfigError> {
+    match given {
+        Some(head_dim) => Ok(head_dim),
+        None => {
+            check_multiple(d_model_field, d_model, n_heads_field, n_heads)?;
+            Ok(d_model / n_heads)
+        }
+    }
+}
+
 /// Most tokens of a sequence.
 const MAX_CONTEXT: usize = 1 << 24;
 

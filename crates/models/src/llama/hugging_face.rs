@@ -2,20 +2,20 @@
 
 use serde_json::Value;
 
+use super::config::head_dim;
 use super::{LlamaConfig, LlamaRopeScaling};
 use crate::ConfigError;
-use crate::error::check_multiple;
-use crate::hugging_face::HuggingFaceConfig;
+use crate::foreign_config::ForeignConfig;
 
 /// The configuration as `transformers` 4 and 5 write it, `None` if it is of another `model_type`.
 ///
 /// Refused is what isn't supported here: another activation, biases in the perceptrons, rotation of a part of each head,
 /// another kind of scaling than Llama 3's.
 pub(super) fn read(config: &Value) -> Option<Result<LlamaConfig, ConfigError>> {
-    HuggingFaceConfig::of("llama", config).map(|keys| convert(&keys))
+    ForeignConfig::of_hugging_face("llama", config).map(|keys| convert(&keys))
 }
 
-fn convert(keys: &HuggingFaceConfig) -> Result<LlamaConfig, ConfigError> {
+fn convert(keys: &ForeignConfig) -> Result<LlamaConfig, ConfigError> {
     keys.only("hidden_act", "silu", |value| value.as_str() == Some("silu"))?;
     keys.only_flag("mlp_bias", false)?;
     // transformers 5 has one object for all that concerns the rotation, 4 a base and an object for the scaling.
@@ -45,13 +45,8 @@ fn convert(keys: &HuggingFaceConfig) -> Result<LlamaConfig, ConfigError> {
     }
 
     let (d_model, n_heads) = (keys.required("hidden_size")?, keys.required("num_attention_heads")?);
-    let head_dim = match keys.optional("head_dim")? {
-        Some(head_dim) => head_dim,
-        None => {
-            check_multiple("hidden_size", d_model, "num_attention_heads", n_heads)?;
-            d_model / n_heads
-        }
-    };
+    let given = keys.optional("head_dim")?;
+    let head_dim = head_dim(given, ("hidden_size", d_model), ("num_attention_heads", n_heads))?;
     let config = LlamaConfig {
         vocab_size: keys.required("vocab_size")?,
         context: keys.required("max_position_embeddings")?,

@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::{VitConfig, VitPooling};
 use crate::ConfigError;
-use crate::hugging_face::HuggingFaceConfig;
+use crate::foreign_config::ForeignConfig;
 
 /// The configuration, `None` if it is of another `model_type`. The number of classes is that of its labels, two if it has
 /// none, as there.
 ///
 /// Refused is what isn't supported here: another activation, projections without biases, dropped attention weights.
 pub(super) fn read(config: &Value) -> Option<Result<VitConfig, ConfigError>> {
-    HuggingFaceConfig::of("vit", config).map(|keys| convert(&keys))
+    ForeignConfig::of_hugging_face("vit", config).map(|keys| convert(&keys))
 }
 
 /// One length for both sides, or both.
@@ -25,7 +25,7 @@ enum Sides {
     Both([usize; 2]),
 }
 
-fn convert(keys: &HuggingFaceConfig) -> Result<VitConfig, ConfigError> {
+fn convert(keys: &ForeignConfig) -> Result<VitConfig, ConfigError> {
     keys.only("hidden_act", "gelu", |value| value == "gelu")?;
     keys.only_flag("qkv_bias", true)?;
     keys.only("attention_probs_dropout_prob", "0", |value| value.as_f64() == Some(0.0))?;

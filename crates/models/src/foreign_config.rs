@@ -1,4 +1,4 @@
-//! The keys of a Hugging Face `config.json`.
+//! The keys of configurations that other projects write: of a Hugging Face `config.json`, of a GGUF file's metadata.
 //!
 //! Many of them say nothing about the computation (who saved the file, for which task, how to sample). Those that do are
 //! read or, where not every value is supported, checked; the others are passed over.
@@ -8,17 +8,22 @@ use serde_json::Value;
 
 use crate::ConfigError;
 
-/// A `config.json`, or an object in it.
+/// A configuration in another project's words, or an object in it.
 #[derive(Clone, Copy)]
-pub(crate) struct HuggingFaceConfig<'a> {
+pub(crate) struct ForeignConfig<'a> {
     keys: &'a Value,
-    model_type: &'a str,
+    architecture: &'a str,
 }
 
-impl<'a> HuggingFaceConfig<'a> {
-    /// The configuration, if it is that of a model of type `model_type`.
-    pub(crate) fn of(model_type: &'a str, keys: &'a Value) -> Option<Self> {
-        (keys.get("model_type")?.as_str()? == model_type).then_some(Self { keys, model_type })
+impl<'a> ForeignConfig<'a> {
+    /// The keys of a model of this architecture, by which errors call it.
+    pub(crate) fn new(architecture: &'a str, keys: &'a Value) -> Self {
+        Self { keys, architecture }
+    }
+
+    /// A Hugging Face `config.json`, if it is that of a model of type `model_type`.
+    pub(crate) fn of_hugging_face(model_type: &'a str, keys: &'a Value) -> Option<Self> {
+        (keys.get("model_type")?.as_str()? == model_type).then_some(Self::new(model_type, keys))
     }
 
     /// The value of a key that has to be there.
@@ -65,7 +70,7 @@ impl<'a> HuggingFaceConfig<'a> {
         self.keys.get(key).filter(|value| !value.is_null())
     }
 
-    fn malformed(&self, reason: String) -> ConfigError {
-        ConfigError::Malformed { architecture: self.model_type.to_owned(), reason }
+    pub(crate) fn malformed(&self, reason: String) -> ConfigError {
+        ConfigError::Malformed { architecture: self.architecture.to_owned(), reason }
     }
 }
