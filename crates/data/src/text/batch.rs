@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use rayon::prelude::*;
 use tokenizers::{PaddingDirection, PaddingStrategy, PostProcessor, TruncationDirection};
 
-use super::{TextError, Tokenizer, words::Encoder};
+use super::{TextError, Tokenizer, tokenizer::trims_places, words::Encoder};
 
 /// The tokens of one text of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -104,6 +104,9 @@ impl Tokenizer {
     /// The short way from texts to tokens, if there is one, with a pattern of its `own` or this one's.
     pub(super) fn encoder<'t>(&self, own: bool) -> Option<Encoder<'_, 't>> {
         let (words, _) = self.words.as_ref().zip(self.around.as_ref())?;
+        if self.post_processor.as_ref().is_some_and(trims_places) {
+            return None;
+        }
         let words = if own { Cow::Owned(words.clone()) } else { Cow::Borrowed(words) };
         Some(Encoder::new(words, self.inner.get_model()))
     }

@@ -237,7 +237,12 @@ fn all_kinds() -> &'static [(String, Tokenizer)] {
                 ],
             });
         });
-        kinds.push(("around".to_owned(), around));
+        kinds.push(("around".to_owned(), around.clone()));
+        let mut trimming: Value = serde_json::from_str(&around.to_json()).unwrap();
+        trimming["post_processor"]["processors"][0]["trim_offsets"] = true.into();
+        let trimming = Tokenizer::from_json(&trimming.to_string()).unwrap();
+        assert_eq!([around.begin_of_text(), trimming.begin_of_text()], [[1]; 2]);
+        kinds.push(("trimming".to_owned(), trimming));
         let lacking = with(&|json| {
             let vocab = json["model"]["vocab"].as_object_mut().unwrap();
             // Bytes of U+0301 and of 春, and NUL.

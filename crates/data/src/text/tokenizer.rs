@@ -45,7 +45,7 @@ pub struct Tokenizer {
     vocab_size: usize,
     end_of_text: Option<u32>,
     pub(super) words: Option<Words>,
-    /// The special tokens before and after a text, if nothing else is done to it after it was cut into tokens.
+    /// The special tokens before and after a text.
     pub(super) around: Option<[Vec<u32>; 2]>,
 }
 
@@ -286,26 +286,28 @@ impl Tokenizer {
     }
 }
 
-/// The ids that a post-processor puts before and after those of a text; `None` if it does anything else to it.
+/// The ids that a post-processor puts before and after those of a text; `None` if it puts the text elsewhere too.
 fn around(post_processor: Option<&PostProcessorWrapper>) -> Option<[Vec<u32>; 2]> {
-    fn is_plain(step: &PostProcessorWrapper) -> bool {
-        match step {
-            PostProcessorWrapper::Template(_) | PostProcessorWrapper::Bert(_) => true,
-            PostProcessorWrapper::ByteLevel(bytes) => !bytes.trim_offsets,
-            PostProcessorWrapper::Sequence(steps) => steps.as_ref().iter().all(is_plain),
-            PostProcessorWrapper::Roberta(_) => false,
-        }
-    }
     let Some(post_processor) = post_processor else { return Some(Default::default()) };
     // A text of one token that is in no vocabulary.
     const TEXT: u32 = u32::MAX;
     let text =
         tokenizers::Encoding::from_tokens(vec![tokenizers::Token::new(TEXT, String::new(), (0, 0))], 0);
-    let whole = Some(post_processor).filter(|step| is_plain(step))?.process(text, None, true).ok()?;
+    let whole = post_processor.process(text, None, true).ok()?;
     let mut parts = whole.get_ids().split(|&id| id == TEXT).map(<[u32]>::to_vec);
     match (parts.next(), parts.next(), parts.next()) {
         (Some(before), Some(after), None) => Some([before, after]),
         _ => None,
+    }
+}
+
+/// Whether a post-processor takes the white space around a token out of its place.
+pub(super) fn trims_places(step: &PostProcessorWrapper) -> bool {
+    match step {
+        PostProcessorWrapper::Template(_) | PostProcessorWrapper::Bert(_) => false,
+        PostProcessorWrapper::ByteLevel(bytes) => bytes.trim_offsets,
+        PostProcessorWrapper::Sequence(steps) => steps.as_ref().iter().any(trims_places),
+        PostProcessorWrapper::Roberta(roberta) => roberta.trim_offsets,
     }
 }
 
