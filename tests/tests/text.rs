@@ -1,6 +1,7 @@
 //! Language models as a person uses them: train, generate, measure, and what is said when something is wrong.
 
 use libellus_tests::Bench;
+use libellus_weights::testing::gguf::{list, llama_of_zeros, pair, text};
 use serde_json::Value;
 
 /// A second of training.
@@ -52,6 +53,42 @@ fn a_run_is_trained_used_and_measured() {
 
     let ranked = json(&bench.succeed("text score --run runs/text-rhyme-1 --prompt o --json ne xx"));
     assert_eq!(ranked[0]["text"], "ne");
+}
+
+/// A file that says itself how prompts begin and which tokens end a text: the first one, which is taken where all are as likely.
+#[test]
+fn a_gguf_file_is_used_as_it_says() {
+    let bench = Bench::new();
+    let ascii = ('!'..='~').map(String::from);
+    let tokens: Vec<String> =
+        ["<end>", "<begin>", "Ġ", "Ċ"].map(String::from).into_iter().chain(ascii).collect();
+    let kinds = (0..tokens.len()).map(|id| if id < 2 { 3_i32 } else { 1 });
+    let number = |key: &str, value: u32| pair(key, 4, &value.to_le_bytes());
+    let metadata = [
+        pair("tokenizer.ggml.model", 8, &text("gpt2")),
+        pair(
+            "tokenizer.ggml.tokens",
+            9,
+            &list(8, &tokens.iter().map(|token| text(token)).collect::<Vec<_>>()),
+        ),
+        pair(
+            "tokenizer.ggml.token_type",
+            9,
+            &list(5, &kinds.map(|kind| kind.to_le_bytes().to_vec()).collect::<Vec<_>>()),
+        ),
+        number("tokenizer.ggml.eot_token_id", 0),
+        number("tokenizer.ggml.bos_token_id", 1),
+        pair("tokenizer.ggml.add_bos_token", 7, &[1]),
+        pair("tokenizer.chat_template", 8, &text("<begin>{{ messages[0].content }}")),
+    ];
+    bench.write("model.gguf", &llama_of_zeros(tokens.len() as u64, &metadata));
+    let generate = "text generate --weights model.gguf --prompt abc --temperature 0 --max-tokens 5 --json";
+    for (more, prompt) in [("", "abc"), (" --chat", "<begin>abc")] {
+        let said = json(&bench.succeed(&format!("{generate}{more}")));
+        assert_eq!((&said["prompt"], &said["prompt_tokens"]), (&Value::from(prompt), &Value::from(4)));
+        assert_eq!(said["texts"][0]["tokens"], Value::from(vec![0]));
+        assert_eq!(said["texts"][0]["ending"], "end_of_text");
+    }
 }
 
 #[test]

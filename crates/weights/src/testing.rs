@@ -35,4 +35,39 @@ pub mod gguf {
         bytes.extend(data);
         bytes
     }
+
+    /// A whole Llama of one block whose weights are all zero, so that every token is as likely as any other, with these pairs besides.
+    pub fn llama_of_zeros(vocab_size: u64, more: &[Vec<u8>]) -> Vec<u8> {
+        let number = |key: &str, value: u32| pair(key, 4, &value.to_le_bytes());
+        let mut pairs = vec![
+            pair("general.architecture", 8, &text("llama")),
+            number("llama.context_length", 99),
+            number("llama.embedding_length", 4),
+            number("llama.block_count", 1),
+            number("llama.feed_forward_length", 3),
+            number("llama.attention.head_count", 2),
+            pair("llama.attention.layer_norm_rms_epsilon", 6, &1e-5_f32.to_le_bytes()),
+        ];
+        pairs.extend_from_slice(more);
+        let lengths: [(&str, &[u64]); 11] = [
+            ("token_embd", &[4, vocab_size]),
+            ("output_norm", &[4]),
+            ("blk.0.attn_norm", &[4]),
+            ("blk.0.attn_q", &[4, 4]),
+            ("blk.0.attn_k", &[4, 4]),
+            ("blk.0.attn_v", &[4, 4]),
+            ("blk.0.attn_output", &[4, 4]),
+            ("blk.0.ffn_norm", &[4]),
+            ("blk.0.ffn_gate", &[4, 3]),
+            ("blk.0.ffn_up", &[4, 3]),
+            ("blk.0.ffn_down", &[3, 4]),
+        ];
+        let mut end = 0;
+        let tensors = lengths.map(|(name, lengths)| {
+            let start = end;
+            end = (start + 4 * lengths.iter().product::<u64>()).next_multiple_of(32);
+            tensor(&format!("{name}.weight"), lengths, 0, start)
+        });
+        file(&pairs, &tensors, &vec![0; end as usize])
+    }
 }
