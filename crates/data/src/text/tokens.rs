@@ -2,12 +2,13 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use filebuffer::FileBuffer;
 use tempfile::NamedTempFile;
 
 use super::TextError;
@@ -118,14 +119,14 @@ fn check(ids: &[u32], vocab_size: usize, path: &Path, start: u64) -> Result<(), 
     }
 }
 
-/// A file of tokens, of which parts are read when they are asked for.
+/// A file of tokens, mapped into memory: what is read of it comes from the disk and stays for as long as the system has
+/// room for it. Several threads may read at once.
 ///
-/// It is read at positions rather than mapped into memory, which would need `unsafe`: the system's page cache keeps what
-/// was read just the same. Several threads may read at once.
+/// The file must not be changed while it is open, of which a [`TokenWriter`] takes care: it puts another in its place.
 #[derive(Debug)]
 pub struct Tokens {
     path: PathBuf,
-    file: File,
+    file: FileBuffer,
     vocab_size: usize,
     len: u64,
 }
@@ -138,13 +139,8 @@ impl Tokens {
     /// [`TextError::TokensHeader`] and [`TextError::TokensLength`] for a damaged one.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TextError> {
         let path = path.as_ref();
-        let mut file = File::open(path).map_err(TextError::read(path))?;
-        let mut header = Vec::new();
-        Read::by_ref(&mut file)
-            .take(HEADER as u64)
-            .read_to_end(&mut header)
-            .map_err(TextError::read(path))?;
-        let Ok(header) = <[u8; HEADER]>::try_from(header) else {
+        let file = FileBuffer::open(path).map_err(TextError::read(path))?;
+        let Some(header) = file.first_chunk::<HEADER>() else {
             return Err(TextError::NotTokens { path: path.to_owned() });
         };
         if !header.starts_with(MAGIC) {
@@ -160,7 +156,7 @@ impl Tokens {
         let Some(vocab_size) = vocab_size else {
             return Err(TextError::TokensHeader { path: path.to_owned(), width, vocab_size: declared });
         };
-        let bytes = file.metadata().map_err(TextError::read(path))?.len();
+        let bytes = file.len() as u64;
         if len.checked_mul(width.into()).and_then(|tokens| tokens.checked_add(HEADER as u64)) != Some(bytes) {
             return Err(TextError::TokensLength { path: path.to_owned(), tokens: len, bytes });
         }
@@ -185,8 +181,7 @@ impl Tokens {
     /// Reads `count` tokens from the one numbered `start` on.
     ///
     /// # Errors
-    /// [`TextError::Read`] when the disk fails, [`TextError::TokenOutOfRange`] for a token that isn't below the size of
-    /// the vocabulary: the file is damaged.
+    /// [`TextError::TokenOutOfRange`] for a token that isn't below the size of the vocabulary: the file is damaged.
     ///
     /// # Panics
     /// If there are fewer tokens than that.
@@ -194,9 +189,8 @@ impl Tokens {
         let end = start.checked_add(count as u64);
         assert!(end.is_some_and(|end| end <= self.len), "{count} tokens from {start} on, of {}", self.len);
         let width = width_of(self.vocab_size);
-        let mut bytes = vec![0; count * width];
-        read_exact_at(&self.file, &mut bytes, HEADER as u64 + start * width as u64)
-            .map_err(TextError::read(&self.path))?;
+        // The file is in memory, so that its positions are those of a slice.
+        let bytes = &self.file[HEADER + start as usize * width..][..count * width];
         let ids: Vec<u32> = if width == 2 {
             bytes.as_chunks::<2>().0.iter().map(|&token| u16::from_le_bytes(token).into()).collect()
         } else {
@@ -253,25 +247,4 @@ impl TokenRange {
         );
         self.tokens.read(self.range.start + start, count)
     }
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, position)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut bytes: &mut [u8], mut position: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, position) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                bytes = &mut bytes[read..];
-                position += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
