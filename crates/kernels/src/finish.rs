@@ -52,10 +52,15 @@ impl Finish<'_> {
     /// The scales and shifts of some channels, from `first` on. Beyond the last channel are zeros.
     #[inline(always)]
     pub(crate) fn of_channels<const N: usize>(&self, first: usize) -> OfChannels<N> {
-        OfChannels {
-            scale: self.scale.map_or([1.0; N], |scale| padded(&scale[first..])),
-            shift: self.shift.map_or([0.0; N], |shift| padded(&shift[first..])),
+        let mut of_channels = OfChannels::NONE;
+        // Not in closures, which would get no vector instructions, here and below.
+        if let Some(scale) = self.scale {
+            of_channels.scale = padded(&scale[first..]);
         }
+        if let Some(shift) = self.shift {
+            of_channels.shift = padded(&shift[first..]);
+        }
+        of_channels
     }
 
     /// All of it but what is left to [`slow_nonlinearity`](Self::slow_nonlinearity), for some channels of a pixel, which lie in the output from
@@ -67,12 +72,15 @@ impl Finish<'_> {
         start: usize,
         numbers: &mut [f32; N],
     ) {
-        let residual: Option<[f32; N]> = self.residual.map(|residual| padded(&residual[start..]));
+        let mut added = [0.0; N];
+        if let Some(residual) = self.residual {
+            added = padded(&residual[start..]);
+        }
         for lane in (0..N).step_by(lanes::<S>()) {
             let (scale, shift) = (load(&of_channels.scale[lane..]), load(&of_channels.shift[lane..]));
             let mut sum = multiply_add::<S>(load(&numbers[lane..]), scale, shift);
-            if let Some(residual) = &residual {
-                sum += load(&residual[lane..]);
+            if self.residual.is_some() {
+                sum += load(&added[lane..]);
             }
             store(&mut numbers[lane..], self.quick_nonlinearity(sum));
         }

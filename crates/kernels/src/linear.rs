@@ -21,7 +21,7 @@ use crate::device::is_accelerated;
 use extension::LinearOps;
 #[cfg(feature = "flex")]
 pub(crate) use {
-    multiply::{Vectors, multiply, multiply_into},
+    multiply::{Products, Rows, VECTORS, Vectors, multiply, multiply_packed},
     packed::Packed,
     strips::{PreparedWeight, Strips},
 };

@@ -12,7 +12,7 @@ use super::pixelwise::{Block, BlockShapes, Product};
 use super::shape::Shape;
 use super::transposed::TransposedOps;
 use super::{depthwise, lowered, lowered_gradient, pixelwise, winograd};
-use crate::channels_last::{from_pixels, into_pixels, transposed};
+use crate::channels_last::{from_pixels, into_pixels};
 use crate::device::to_flex;
 use crate::finish::Finish;
 use crate::memory::{FlexTensor, channels, contiguous, values};
@@ -64,12 +64,11 @@ pub(super) fn inverted_residual(
     let input = into_pixels(input);
     let stage = |conv| Stage::new(conv, into_pixels);
     let (expand, depthwise, project) = (expand.map(stage), stage(depthwise), stage(project));
-    let kernels =
-        transposed(values(&depthwise.weight), [shapes.depthwise.channels_out, shapes.depthwise.taps()]);
+    let kernels = values(&depthwise.weight);
     let forward = |expand: Option<Product<'_>>| {
         project.with_product(&shapes.project, |project| {
             let of_depthwise = depthwise.finish();
-            Block { shapes, expand, kernels: &kernels, of_depthwise, project }.forward(values(&input))
+            Block { shapes, expand, kernels, of_depthwise, project }.forward(values(&input))
         })
     };
     let output = match (&expand, &shapes.expand) {

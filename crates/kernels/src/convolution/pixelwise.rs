@@ -2,6 +2,7 @@
 //!
 //! A patch is a few runs of neighbouring numbers, a row of the kernel each, and the output of a pixel is a vector.
 
+mod blocked;
 mod depthwise;
 mod few_channels;
 mod inverted;

@@ -20,7 +20,7 @@ use crate::scratch::with_scratch;
 use crate::vector::LINE;
 
 /// Vectors that are packed at a time: two tiles.
-const VECTORS: usize = 4 * TILE;
+pub(crate) const VECTORS: usize = 4 * TILE;
 /// Strips that a thread reads at a time at most.
 const STRIPS: usize = 8;
 /// Parts that strips fall into at least, where there are so many.
@@ -71,7 +71,7 @@ pub(crate) fn multiply(input: &impl Vectors, strips: &Strips<'_>, finish: Finish
             let parts = columns(output, d_output, at_a_time * STRIP);
             for_each_of(multiplications, parts.into_par_iter().enumerate(), |(part, rows)| {
                 let range = part * at_a_time..((part + 1) * at_a_time).min(all.end);
-                run(strips, range, &packs, 0, rows, finish);
+                Rows::write(rows, |rows| run(strips, range, &packs, 0, rows, finish));
             });
         } else {
             let arranged = match strips.numbers {
@@ -86,24 +86,24 @@ pub(crate) fn multiply(input: &impl Vectors, strips: &Strips<'_>, finish: Finish
                 let range = part * count..((part + 1) * count).min(vectors);
                 let first = range.start;
                 let packs = [input.pack(strips, range)];
-                run(strips, all.clone(), &packs, first, output.chunks(d_output).collect(), finish);
+                Rows::write(output.chunks(d_output), |rows| {
+                    run(strips, all.clone(), &packs, first, rows, finish);
+                });
             });
         }
     })
 }
 
-/// The same on this thread alone, into rows of an output from number `first` on.
-pub(crate) fn multiply_into(
-    input: &Matrix<'_>,
+/// The same on this thread alone, of vectors that are packed, of which the first is that of an output's row number `first`.
+pub(crate) fn multiply_packed(
+    packed: &Packed,
     strips: &Strips<'_>,
     first: usize,
-    output: Fresh<'_>,
+    products: &mut impl Products,
     finish: Finish<'_>,
 ) {
-    let packs = pieces(input.rows, VECTORS).map(|(start, len)| input.pack(strips, start..start + len));
-    let packs: Vec<Packed> = packs.collect();
-    let rows = output.chunks(strips.d_output).collect();
-    run(strips, 0..strips.d_output.div_ceil(STRIP), &packs, first, rows, finish);
+    let all = 0..strips.d_output.div_ceil(STRIP);
+    run(strips, all, std::slice::from_ref(packed), first, products, finish);
 }
 
 /// Cuts rows of `width` numbers into parts of at most `most` columns: the pieces of all rows for each part.
@@ -121,43 +121,58 @@ pub(super) fn columns(rows: Fresh<'_>, width: usize, most: usize) -> Vec<Vec<Fre
     parts
 }
 
-/// `rows` are those of the output from `first` on, of them the columns of the range of strips.
+/// Where products go.
+pub(crate) trait Products {
+    /// Takes those of all vectors with a strip.
+    fn put(&mut self, strip: usize, sums: &[StripRow]);
+}
+
+/// The products of each vector, side by side.
+pub(crate) struct Rows<'a>(Vec<Writer<'a>>);
+
+impl<'a> Rows<'a> {
+    /// Lets `write` write rows, of which it gets every strip.
+    pub(crate) fn write(rows: impl IntoIterator<Item = Fresh<'a>>, write: impl FnOnce(&mut Self)) {
+        let mut rows = Self(rows.into_iter().map(Fresh::writer).collect());
+        write(&mut rows);
+        Writer::finish_all(rows.0);
+    }
+}
+
+impl Products for Rows<'_> {
+    #[inline(always)]
+    fn put(&mut self, _: usize, sums: &[StripRow]) {
+        for (row, sums) in self.0.iter_mut().zip(sums) {
+            row.push(sums);
+        }
+    }
+}
+
+/// Products with a range of strips. `first` is the number of the output's row that the first vector becomes.
 fn run(
     strips: &Strips<'_>,
     range: Range<usize>,
     packs: &[Packed],
     first: usize,
-    rows: Vec<Fresh<'_>>,
+    products: &mut impl Products,
     finish: Finish<'_>,
 ) {
-    with_scratch((rows.len() + SLICE) * STRIP, |scratch| {
-        let (sums, slice) = scratch.as_chunks_mut::<STRIP>().0.split_at_mut(rows.len());
-        let mut rows: Vec<Writer<'_>> = rows.into_iter().map(Fresh::writer).collect();
-        let rows_to_write = &mut rows;
-        AutoArch::new().dispatch(Multiply {
-            strips,
-            range,
-            packs,
-            first,
-            rows: rows_to_write,
-            finish,
-            sums,
-            slice,
-        });
-        Writer::finish_all(rows);
+    let vectors = packs.iter().map(Packed::vectors).sum();
+    with_scratch((vectors + SLICE) * STRIP, |scratch| {
+        let (sums, slice) = scratch.as_chunks_mut::<STRIP>().0.split_at_mut(vectors);
+        AutoArch::new().dispatch(Multiply { strips, range, packs, first, products, finish, sums, slice });
     });
 }
 
-struct Multiply<'a, 'b> {
+struct Multiply<'a, P> {
     strips: &'a Strips<'a>,
     /// Of strips.
     range: Range<usize>,
     /// The vectors.
     packs: &'a [Packed],
-    /// The first row's number.
+    /// The first vector's row.
     first: usize,
-    /// Of the output, the columns of the range.
-    rows: &'a mut [Writer<'b>],
+    products: &'a mut P,
     finish: Finish<'a>,
     /// One for each vector.
     sums: &'a mut [StripRow],
@@ -165,12 +180,12 @@ struct Multiply<'a, 'b> {
     slice: &'a mut [StripRow],
 }
 
-impl WithSimd for Multiply<'_, '_> {
+impl<P: Products> WithSimd for Multiply<'_, P> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { strips, range, packs, first, rows, finish, sums, slice: scratch } = self;
+        let Self { strips, range, packs, first, products, finish, sums, slice: scratch } = self;
         for strip in range {
             if strips.d_input == 0 || matches!(strips.numbers, Numbers::Pairs(..) | Numbers::Quads(..)) {
                 sums.fill([0.0; STRIP]);
@@ -227,9 +242,7 @@ impl WithSimd for Multiply<'_, '_> {
                 finish.pixel::<S, STRIP>(&of_channels, (first + index) * strips.d_output + channel, sums);
             }
             finish.slow_nonlinearity(sums.as_flattened_mut());
-            for (row, sums) in rows.iter_mut().zip(&*sums) {
-                row.push(sums);
-            }
+            products.put(strip, sums);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use macerator::{AutoArch, Simd, WithSimd};
 
+use super::Order;
 use super::multiply::SLICE;
 use super::strips::{Numbers, Strips};
 use crate::matrix::{Matrix, padded};
@@ -29,6 +30,31 @@ impl Packed {
     /// Some vectors, which are the rows of `input`, as these strips want them.
     pub(crate) fn new(strips: &Strips<'_>, input: Matrix<'_>, vectors: Range<usize>) -> Self {
         AutoArch::new().dispatch(Pack { strips, input, vectors })
+    }
+
+    /// Vectors that are in this order already.
+    ///
+    /// # Panics
+    /// If there are fewer numbers than the strips' inputs of as many vectors.
+    pub(crate) fn of_lines(strips: &Strips<'_>, vectors: usize, lines: Scratch) -> Self {
+        let blocks = lines.as_chunks::<LINE>().0;
+        assert!(blocks.len() >= strips.d_input.div_ceil(LINE) * vectors);
+        match &strips.numbers {
+            Numbers::InPlace(_) | Numbers::Floats(_) | Numbers::Codes(..) => {
+                Self { vectors, numbers: Lines::Floats(lines) }
+            }
+            Numbers::Pairs(..) | Numbers::Quads(..) => {
+                let mut rows = vec![0.0; vectors * strips.d_input];
+                for (vector, row) in rows.chunks_exact_mut(strips.d_input.max(1)).enumerate() {
+                    for (numbers, line) in row.chunks_mut(LINE).zip(blocks[vector..].iter().step_by(vectors))
+                    {
+                        numbers.copy_from_slice(&line[..numbers.len()]);
+                    }
+                }
+                let rows = Matrix::new(&rows, [vectors, strips.d_input], Order::Rows);
+                Self::new(strips, rows, 0..vectors)
+            }
+        }
     }
 
     /// How many they are.

@@ -117,7 +117,7 @@ fn blocks_of_all_kinds() {
         Case { expands: false, ..BLOCK },
         Case { batch: 3, channels: [17, 53, 19], size: [11, 13], ..BLOCK },
         // A row at a time, and rows too wide to be computed together.
-        Case { channels: [5, 70, 33], size: [13, 30], ..BLOCK },
+        Case { channels: [5, 90, 33], size: [13, 30], ..BLOCK },
         Case { channels: [3, 64, 16], size: [6, 70], ..BLOCK },
         // Rows that meet nothing but padding, and rows that none meets.
         Case { padding: [5, 4], ..BLOCK },

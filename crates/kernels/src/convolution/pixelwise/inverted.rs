@@ -6,17 +6,18 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::Shape;
-use super::depthwise;
+use super::blocked;
 use crate::finish::Finish;
 use crate::fresh::{Fresh, filled};
-use crate::linear::{Order, Strips, multiply_into};
-use crate::matrix::Matrix;
+use crate::linear::{Order, Packed, Products, Rows, Strips, VECTORS, multiply_packed};
+use crate::matrix::{Matrix, padded};
 use crate::memory::for_each_of;
-use crate::product::pieces;
-use crate::vector::LINE;
+use crate::product::{STRIP, StripRow, pieces};
+use crate::scratch::Scratch;
+use crate::vector::{LINE, Line};
 
 /// Numbers of expanded rows that a thread has at a time: 256 kB. Fewer in tests, whose images are small.
-const EXPANDED: usize = if cfg!(test) { 1 << 13 } else { 1 << 16 };
+const EXPANDED: usize = if cfg!(test) { 9 << 10 } else { 1 << 16 };
 /// Numbers of expanded maps that caches hold as they are: 1 MB.
 const SMALL: usize = if cfg!(test) { 1 << 12 } else { 1 << 18 };
 /// So many parts for each thread come out even.
@@ -47,15 +48,20 @@ impl BlockShapes {
             && self.rows_at_a_time() > 0
     }
 
-    /// Numbers of an expanded row.
-    fn row(&self) -> usize {
-        self.depthwise.input[1] * self.depthwise.channels_in
+    /// Pixels of an expanded row, with its padding.
+    fn pitch(&self) -> usize {
+        self.depthwise.input[1] + 2 * self.depthwise.padding[1]
+    }
+
+    /// Of 16 channels.
+    fn blocks(&self) -> usize {
+        self.depthwise.channels_in.div_ceil(LINE)
     }
 
     /// Of the output.
     fn rows_at_a_time(&self) -> usize {
         let [kernel, stride] = [self.depthwise.kernel[0], self.depthwise.stride[0]];
-        (EXPANDED / self.row() + stride).saturating_sub(kernel) / stride
+        (EXPANDED / (self.pitch() * self.depthwise.channels_in) + stride).saturating_sub(kernel) / stride
     }
 }
 
@@ -70,7 +76,7 @@ pub(crate) struct Product<'a> {
 pub(crate) struct Block<'a> {
     pub(crate) shapes: &'a BlockShapes,
     pub(crate) expand: Option<Product<'a>>,
-    /// `[taps, channels]`.
+    /// `[channels, taps]`.
     pub(crate) kernels: &'a [f32],
     pub(crate) of_depthwise: Finish<'a>,
     pub(crate) project: Product<'a>,
@@ -79,6 +85,7 @@ pub(crate) struct Block<'a> {
 impl Block<'_> {
     /// The output, `[batch, height, width, channels_out]`, of an input in the same order.
     pub(crate) fn forward(&self, input: &[f32]) -> Vec<f32> {
+        let kernels = &blocked::kernels(self.kernels, self.shapes.depthwise.taps());
         let shape = &self.shapes.project;
         let (batch, rows) = (shape.batch, shape.output[0]);
         let row = shape.output[1] * shape.channels_out;
@@ -100,17 +107,17 @@ impl Block<'_> {
             }
             let multiplications = rows.div_ceil(cuts) * row * shape.channels_in;
             for_each_of(multiplications, parts.into_par_iter(), |(image, rows, output)| {
-                self.part(input, image, rows, output);
+                self.part(input, kernels, image, rows, output);
             });
         })
     }
 
     /// Some rows of an image.
-    fn part(&self, input: &[f32], image: usize, rows: Range<usize>, output: Fresh<'_>) {
-        let Self { shapes, kernels, of_depthwise, project, .. } = self;
+    fn part(&self, input: &[f32], kernels: &[Line], image: usize, rows: Range<usize>, output: Fresh<'_>) {
+        let Self { shapes, of_depthwise, project, .. } = self;
         let shape = &shapes.depthwise;
         let ([kernel, _], [stride, _], columns) = (shape.kernel, shape.stride, shape.output[1]);
-        let mut expanded = Vec::new();
+        let mut expanded = Scratch::new(0);
         // How many rows are expanded, counted from the image's first row with its padding.
         let mut done = 0;
         let mut rest = output;
@@ -119,25 +126,24 @@ impl Block<'_> {
             let seen = first * stride..(first + count - 1) * stride + kernel;
             expanded = self.expanded(input, image, seen.clone(), &expanded, done);
             done = seen.end;
-            let few = Shape {
-                batch: 1,
-                input: [seen.len(), shape.input[1]],
-                output: [count, columns],
-                padding: [0, shape.padding[1]],
-                ..*shape
-            };
-            let convolved = depthwise::few_rows(&few, &expanded, kernels, *of_depthwise);
-            let pixels = Matrix::new(&convolved, [count * columns, shape.channels_out], Order::Rows);
-            let (output, others) = rest.split_at(count * columns * project.strips.d_output);
+            let pixels = count * columns;
+            let mut convolved = Scratch::new(shapes.blocks() * pixels * LINE);
+            let (input, pitch) = (expanded.as_chunks().0, shapes.pitch());
+            blocked::Rows { shape, input, pitch, kernels, finish: *of_depthwise }
+                .convolve(pixels, convolved.as_chunks_mut().0);
+            let convolved = Packed::of_lines(project.strips, pixels, convolved);
+            let (output, others) = rest.split_at(pixels * project.strips.d_output);
             let place = (image * shape.output[0] + first) * columns;
-            multiply_into(&pixels, project.strips, place, output, project.finish);
+            Rows::write(output.chunks(project.strips.d_output), |rows| {
+                multiply_packed(&convolved, project.strips, place, rows, project.finish);
+            });
             rest = others;
         }
         rest.zeroed();
     }
 
-    /// The expanded rows that are `seen`, of which those up to `done` are the last ones of `before`. Rows count from the padding on, which
-    /// is zeros.
+    /// The expanded rows that are `seen`, of which those up to `done` are the last ones of `before`, in blocks. Rows count from the padding
+    /// on, which is zeros.
     fn expanded(
         &self,
         input: &[f32],
@@ -145,30 +151,89 @@ impl Block<'_> {
         seen: Range<usize>,
         before: &[f32],
         done: usize,
-    ) -> Vec<f32> {
+    ) -> Scratch {
         let shape = &self.shapes.depthwise;
-        let ([height, width], row) = (shape.input, self.shapes.row());
-        let kept = done.saturating_sub(seen.start);
-        let inside = |padded: usize| padded.saturating_sub(shape.padding[0]).min(height);
-        let (fresh, [start, end]) = (seen.start + kept, [inside(seen.start + kept), inside(seen.end)]);
-        filled(seen.len() * row, |rows| {
-            let (old, rows) = rows.split_at(kept * row);
-            old.copied(&before[before.len() - kept * row..]);
-            let (above, rows) =
-                rows.split_at((start + shape.padding[0]).saturating_sub(fresh).min(seen.end - fresh) * row);
-            above.zeroed();
-            let (rows, below) = rows.split_at((end - start) * row);
-            below.zeroed();
-            let channels = input.len() / (shape.batch * height * width);
-            let pixels =
-                &input[(image * height + start) * width * channels..][..(end - start) * width * channels];
-            match self.expand {
-                Some(Product { strips, finish }) => {
-                    let pixels = Matrix::new(pixels, [(end - start) * width, channels], Order::Rows);
-                    multiply_into(&pixels, strips, 0, rows, finish);
-                }
-                None => _ = rows.copied(pixels),
+        let ([height, width], [above, beside]) = (shape.input, shape.padding);
+        let (blocks, pitch) = (self.shapes.blocks(), self.shapes.pitch());
+        let mut expanded = Scratch::new(blocks * seen.len() * pitch * LINE);
+        let lines = expanded.as_chunks_mut::<LINE>().0;
+        let before = before.as_chunks::<LINE>().0;
+        let kept = done.saturating_sub(seen.start) * pitch;
+        let inside = |padded: usize| padded.saturating_sub(above).min(height);
+        let [start, end] = [seen.start + kept / pitch, seen.end].map(inside);
+        // Of a block, what is expanded now.
+        let line = |row: usize| (row + above).saturating_sub(seen.start) * pitch;
+        let [first, last] = [start, end].map(|row| line(row).clamp(kept, seen.len() * pitch));
+        for (block, lines) in lines.chunks_exact_mut(seen.len() * pitch).enumerate() {
+            let before = &before[..before.len() / blocks * (block + 1)];
+            lines[..kept].copy_from_slice(&before[before.len() - kept..]);
+            lines[kept..first].fill([0.0; LINE]);
+            lines[last..].fill([0.0; LINE]);
+            for row in lines[first..last].chunks_exact_mut(pitch) {
+                row[..beside].fill([0.0; LINE]);
+                row[beside + width..].fill([0.0; LINE]);
             }
-        })
+        }
+        let channels = input.len() / (shape.batch * height * width);
+        let pixels = [(end - start) * width, channels];
+        let input = &input[(image * height + start) * width * channels..][..pixels[0] * channels];
+        match self.expand {
+            Some(Product { strips, finish }) => {
+                let input = Matrix::new(input, pixels, Order::Rows);
+                for (pixel, count) in pieces(pixels[0], VECTORS) {
+                    let row = first + pixel / width * pitch + beside;
+                    let block = seen.len() * pitch;
+                    let mut places = Places { lines, block, row, column: pixel % width, pitch, width };
+                    let pixels = Packed::new(strips, input, pixel..pixel + count);
+                    multiply_packed(&pixels, strips, 0, &mut places, finish);
+                }
+            }
+            None => {
+                for (block, lines) in lines.chunks_exact_mut(seen.len() * pitch).enumerate() {
+                    let rows = lines[first..].chunks_exact_mut(pitch);
+                    for (lines, row) in rows.zip(input.chunks_exact(width * channels)) {
+                        let lines = lines[beside..].iter_mut();
+                        for (line, pixel) in lines.zip(row.chunks_exact(channels)) {
+                            *line = padded(&pixel[block * LINE..]);
+                        }
+                    }
+                }
+            }
+        }
+        expanded
+    }
+}
+
+/// Pixels of an image in blocks, one after the other through its rows.
+struct Places<'a> {
+    lines: &'a mut [Line],
+    /// Lines of a block.
+    block: usize,
+    /// Where the first pixel's row starts in a block.
+    row: usize,
+    /// Of the first pixel.
+    column: usize,
+    /// Lines from a row to the next.
+    pitch: usize,
+    /// Pixels of a row.
+    width: usize,
+}
+
+impl Products for Places<'_> {
+    #[inline(always)]
+    fn put(&mut self, strip: usize, sums: &[StripRow]) {
+        let Self { block, pitch, width, .. } = *self;
+        let first = strip * STRIP / LINE;
+        let blocks = self.lines.chunks_exact_mut(block).skip(first);
+        for (half, lines) in blocks.take(STRIP / LINE).enumerate() {
+            let (mut row, mut column, mut sums) = (self.row, self.column, sums);
+            while !sums.is_empty() {
+                let (here, below) = sums.split_at(sums.len().min(width - column));
+                for (line, sums) in lines[row + column..].iter_mut().zip(here) {
+                    *line = sums.as_chunks().0[half];
+                }
+                (row, column, sums) = (row + pitch, 0, below);
+            }
+        }
     }
 }
