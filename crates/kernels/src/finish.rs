@@ -5,7 +5,8 @@ use macerator::Simd;
 use crate::Nonlinearity;
 use crate::activation::{LEAKY_SLOPE, hard_swish_of, leaky_relu_of, relu_of, relu6_of, silu_of};
 use crate::matrix::padded;
-use crate::vector::{Floats, lanes, load, multiply_add, splat, store};
+use crate::product::STRIP;
+use crate::vector::{Floats, at_least, at_most, lanes, load, multiply_add, splat, store};
 
 /// A scale and a shift of each output channel, a tensor that is added, and a nonlinearity; each may be missing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,6 +27,33 @@ pub(crate) struct OfChannels<const N: usize> {
 impl<const N: usize> OfChannels<N> {
     /// No change.
     pub(crate) const NONE: Self = Self { scale: [1.0; N], shift: [0.0; N] };
+}
+
+/// A scale and a shift of each of a strip's channels, and bounds.
+#[derive(Clone, Copy)]
+pub(crate) struct InRegisters<'a> {
+    of_channels: &'a OfChannels<STRIP>,
+    bounds: (f32, f32),
+}
+
+impl InRegisters<'_> {
+    /// Finishes the sums of the strip's channels from `column` on.
+    #[inline(always)]
+    pub(crate) fn apply<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        sums: &mut [[Floats<S>; VECTORS]; ROWS],
+        column: usize,
+    ) {
+        let Self { of_channels, bounds: (low, high) } = *self;
+        for vector in 0..VECTORS {
+            let channel = column + vector * lanes::<S>();
+            let (scale, shift) = (load(&of_channels.scale[channel..]), load(&of_channels.shift[channel..]));
+            for sums in &mut *sums {
+                let sum = multiply_add(sums[vector], scale, shift);
+                sums[vector] = at_most(at_least(sum, low), high);
+            }
+        }
+    }
 }
 
 impl Finish<'_> {
@@ -100,17 +128,34 @@ impl Finish<'_> {
     /// The nonlinearity, if it takes but a few instructions. NaN stays NaN.
     #[inline(always)]
     fn quick_nonlinearity<S: Simd>(&self, x: Floats<S>) -> Floats<S> {
-        let between = |x: Floats<S>, high: f32| {
-            let x = x.lt(splat(0.0)).select(splat(0.0), x);
-            x.gt(splat(high)).select(splat(high), x)
-        };
         match self.nonlinearity {
-            Nonlinearity::Identity | Nonlinearity::Silu => x,
-            Nonlinearity::Relu => x.lt(splat(0.0)).select(splat(0.0), x),
             Nonlinearity::LeakyRelu => x.lt(splat(0.0)).select(x * splat(LEAKY_SLOPE as f32), x),
-            Nonlinearity::Relu6 => between(x, 6.0),
-            Nonlinearity::HardSwish => x * between(multiply_add(x, splat(1.0 / 6.0), splat(0.5)), 1.0),
+            Nonlinearity::HardSwish => {
+                let gate = multiply_add(x, splat(1.0 / 6.0), splat(0.5));
+                x * at_most(at_least(gate, 0.0), 1.0)
+            }
+            _ => {
+                let (low, high) = self.bounds();
+                at_most(at_least(x, low), high)
+            }
         }
+    }
+
+    /// Between which a nonlinearity that is nothing else keeps what it takes.
+    #[inline(always)]
+    fn bounds(&self) -> (f32, f32) {
+        match self.nonlinearity {
+            Nonlinearity::Relu => (0.0, f32::INFINITY),
+            Nonlinearity::Relu6 => (0.0, 6.0),
+            _ => (f32::NEG_INFINITY, f32::INFINITY),
+        }
+    }
+
+    /// What [`pixel`](Self::pixel) does, where that can be done to sums that are still in registers.
+    #[inline(always)]
+    pub(crate) fn in_registers<'a>(&self, of_channels: &'a OfChannels<STRIP>) -> Option<InRegisters<'a>> {
+        let is_simple = !matches!(self.nonlinearity, Nonlinearity::LeakyRelu | Nonlinearity::HardSwish);
+        (is_simple && self.residual.is_none()).then(|| InRegisters { of_channels, bounds: self.bounds() })
     }
 
     /// The nonlinearity, if it takes more. Long slices, since of loops over short arrays compilers make single instructions.

@@ -2,6 +2,7 @@
 
 use macerator::{AutoArch, Simd, VFma, WithSimd};
 
+use crate::finish::InRegisters;
 use crate::vector::{Floats, LINE, Line, fetch_ahead, lanes, load, multiply_add, splat, store};
 
 /// Columns of a strip of the right factor.
@@ -100,13 +101,30 @@ pub(crate) enum Start {
 /// # Panics
 /// If the left factor is shorter than the strip.
 pub(crate) fn product(left: Left<'_>, strip: &[StripRow], start: Start, tile: &mut [StripRow]) {
-    AutoArch::new().dispatch(Product { left, strip, start, tile });
+    AutoArch::new().dispatch(Product { left, strip, start, columns: STRIP, finish: None, tile });
+}
+
+/// The same of a strip with so many columns that mean something, finished where it is complete.
+///
+/// # Panics
+/// If the left factor is shorter than the strip.
+pub(crate) fn product_of(
+    left: Left<'_>,
+    strip: &[StripRow],
+    start: Start,
+    columns: usize,
+    finish: Option<InRegisters<'_>>,
+    tile: &mut [StripRow],
+) {
+    AutoArch::new().dispatch(Product { left, strip, start, columns, finish, tile });
 }
 
 struct Product<'a> {
     left: Left<'a>,
     strip: &'a [StripRow],
     start: Start,
+    columns: usize,
+    finish: Option<InRegisters<'a>>,
     tile: &'a mut [StripRow],
 }
 
@@ -115,10 +133,15 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { left, strip, start, tile } = self;
+        let Self { left, strip, start, columns, finish, tile } = self;
         for (first, count) in pieces(tile.len(), most_rows::<S>()) {
             let left = Left { lines: &left.lines[first..], block: left.block };
-            tile_product::<S>(left, strip, start, &mut tile[first..first + count]);
+            let (sum, tile) = (Sum { left, strip, start, finish }, &mut tile[first..first + count]);
+            if lanes::<S>() == LINE && columns <= LINE {
+                half_product::<S>(sum, tile);
+            } else {
+                whole_product::<S>(sum, tile);
+            }
         }
     }
 }
@@ -134,32 +157,53 @@ pub(crate) fn tile_product<'a, S: Simd>(
     start: Start,
     tile: &mut [StripRow],
 ) {
-    macro_rules! tiles {
-        ($vectors:literal: $($count:literal)*) => {
-            for column in (0..STRIP).step_by($vectors * lanes::<S>()) {
-                match tile.len() {
-                    $($count => sums::<S, _, $count, $vectors>(left, strip, column, start, tile),)*
-                    rows => unreachable!("a tile of {rows} rows"),
-                }
+    whole_product::<S>(Sum { left, strip, start, finish: None }, tile);
+}
+
+/// What is summed, from what on, and what becomes of it.
+#[derive(Clone, Copy)]
+struct Sum<'a, L> {
+    left: L,
+    strip: &'a [StripRow],
+    start: Start,
+    finish: Option<InRegisters<'a>>,
+}
+
+/// Calls [`sums`] for as many rows as the tile has, so many registers side by side.
+macro_rules! tiles {
+    ($sum:ident, $tile:ident, $columns:ident, $vectors:literal: $($rows:literal)*) => {
+        for column in (0..$columns).step_by($vectors * lanes::<S>()) {
+            match $tile.len() {
+                $($rows => sums::<S, _, $rows, $vectors>($sum, column, $tile),)*
+                rows => unreachable!("a tile of {rows} rows"),
             }
-        };
-    }
+        }
+    };
+}
+
+#[inline(always)]
+fn whole_product<'a, S: Simd>(sum: Sum<'_, impl Lines<'a>>, tile: &mut [StripRow]) {
     // As many as there are registers: 28, 12 or 24 sums, the right factor's vectors and one number of the left.
     match (lanes::<S>(), f32::is_accelerated::<S>()) {
-        (16, _) => tiles!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        (4, true) => tiles!(4: 1 2 3 4 5 6),
-        _ => tiles!(2: 1 2 3 4 5 6),
+        (16, _) => tiles!(sum, tile, STRIP, 2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        (4, true) => tiles!(sum, tile, STRIP, 4: 1 2 3 4 5 6),
+        _ => tiles!(sum, tile, STRIP, 2: 1 2 3 4 5 6),
     }
+}
+
+/// The first 16 columns, where they are one register.
+#[inline(always)]
+fn half_product<'a, S: Simd>(sum: Sum<'_, impl Lines<'a>>, tile: &mut [StripRow]) {
+    tiles!(sum, tile, LINE, 1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 }
 
 #[inline(always)]
 fn sums<'a, S: Simd, L: Lines<'a>, const ROWS: usize, const VECTORS: usize>(
-    left: L,
-    strip: &[StripRow],
+    sum: Sum<'_, L>,
     column: usize,
-    start: Start,
     tile: &mut [StripRow],
 ) {
+    let Sum { left, strip, start, finish } = sum;
     let mut sums = [[splat::<S>(0.0); VECTORS]; ROWS];
     if start == Start::Tile {
         read::<S, ROWS, VECTORS>(&mut sums, column, tile);
@@ -176,6 +220,9 @@ fn sums<'a, S: Simd, L: Lines<'a>, const ROWS: usize, const VECTORS: usize>(
         for (step, strip) in rest.iter().enumerate() {
             add_step(&mut sums, rows, step % LINE, &strip[column..]);
         }
+    }
+    if let Some(finish) = finish {
+        finish.apply(&mut sums, column);
     }
     write::<S, ROWS, VECTORS>(&sums, column, tile);
 }

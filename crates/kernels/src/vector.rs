@@ -1,6 +1,6 @@
 //! Vectors in and out of slices, without `unsafe`: a check of the length that the compiler can do beforehand.
 
-use macerator::{Scalar, Simd, Vector};
+use macerator::{Scalar, Simd, VOrd, Vector};
 
 /// A register of 32-bit floats: 16, 8 or 4 of them, or what stands in for one.
 pub(crate) type Floats<S> = Vector<S, f32>;
@@ -39,6 +39,26 @@ pub(crate) fn splat<S: Simd>(value: f32) -> Floats<S> {
 #[inline(always)]
 pub(crate) fn multiply_add<S: Simd>(a: Floats<S>, b: Floats<S>, c: Floats<S>) -> Floats<S> {
     a.mul_add(b, c)
+}
+
+/// `x`, or `low` where it is below. NaN stays NaN.
+#[inline(always)]
+pub(crate) fn at_least<S: Simd>(x: Floats<S>, low: f32) -> Floats<S> {
+    let low = splat::<S>(low);
+    if keeps_nan::<S>() { low.max(x) } else { x.lt(low).select(low, x) }
+}
+
+/// `x`, or `high` where it is above. NaN stays NaN.
+#[inline(always)]
+pub(crate) fn at_most<S: Simd>(x: Floats<S>, high: f32) -> Floats<S> {
+    let high = splat::<S>(high);
+    if keeps_nan::<S>() { high.min(x) } else { x.gt(high).select(high, x) }
+}
+
+/// Whether the larger and the smaller of a number and NaN, in this order, is NaN: x86 yields the second, and ARM NaN.
+#[inline(always)]
+fn keeps_nan<S: Simd>() -> bool {
+    cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) && f32::is_min_max_accelerated::<S>()
 }
 
 /// Asks for the cache line that lies so many numbers behind the first of `slice`, which need not be there.

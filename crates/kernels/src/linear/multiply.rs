@@ -190,27 +190,44 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
             if strips.d_input == 0 || matches!(strips.numbers, Numbers::Pairs(..) | Numbers::Quads(..)) {
                 sums.fill([0.0; STRIP]);
             }
+            let channel = strip * STRIP;
+            let columns = (strips.d_output - channel).min(STRIP);
+            let of_channels = finish.of_channels(channel);
+            let in_registers = finish.in_registers(&of_channels).filter(|_| strips.d_input > 0);
+            // Of floats, those after the last slice.
+            let last = strips.d_input.div_ceil(SLICE).saturating_sub(1);
+            let mut is_finished = in_registers.is_some();
+            let mut add = |slice: usize, numbers: &[StripRow]| {
+                let finish = in_registers.filter(|_| slice == last);
+                let mut sums = &mut *sums;
+                for pack in packs {
+                    let (here, after) = sums.split_at_mut(pack.vectors());
+                    pack.add_floats(slice, numbers, columns, finish, here);
+                    sums = after;
+                }
+            };
             match &strips.numbers {
                 Numbers::InPlace(matrix) => {
                     for (slice, start) in (0..strips.d_input).step_by(SLICE).enumerate() {
                         let inputs = start..strips.d_input.min(start + SLICE);
                         let numbers = &mut scratch[..inputs.len()];
                         matrix.narrowed(inputs).pack_strip::<S>(strip, numbers);
-                        add_floats(packs, slice, numbers, sums);
+                        add(slice, numbers);
                     }
                 }
                 Numbers::Floats(numbers) => {
                     for (slice, numbers) in numbers.strip(strip).chunks(SLICE).enumerate() {
-                        add_floats(packs, slice, numbers, sums);
+                        add(slice, numbers);
                     }
                 }
                 Numbers::Codes(codes, scales) => {
                     let scales = scales.strip(strip).chunks(SLICE / GROUP);
                     for (slice, (codes, scales)) in codes.strip(strip).chunks(SLICE).zip(scales).enumerate() {
-                        add_floats(packs, slice, decode::<S>(codes, scales, scratch), sums);
+                        add(slice, decode::<S>(codes, scales, scratch));
                     }
                 }
                 Numbers::Pairs(dot, words) => {
+                    is_finished = false;
                     let mut products = dot.begin(sums.len());
                     for (slice, words) in words.strip(strip).chunks(SLICE).enumerate() {
                         let mut sums = &mut *sums;
@@ -222,6 +239,7 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
                     }
                 }
                 Numbers::Quads(dot, words, scales) => {
+                    is_finished = false;
                     let scales = scales.strip(strip).chunks(SLICE / LINE);
                     for (slice, (words, scales)) in words.strip(strip).chunks(SLICE).zip(scales).enumerate() {
                         let mut sums = &mut *sums;
@@ -236,24 +254,15 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
                     }
                 }
             }
-            let channel = strip * STRIP;
-            let of_channels = finish.of_channels(channel);
-            for (index, sums) in sums.iter_mut().enumerate() {
-                finish.pixel::<S, STRIP>(&of_channels, (first + index) * strips.d_output + channel, sums);
+            if !is_finished {
+                for (index, sums) in sums.iter_mut().enumerate() {
+                    let place = (first + index) * strips.d_output + channel;
+                    finish.pixel::<S, STRIP>(&of_channels, place, sums);
+                }
             }
             finish.slow_nonlinearity(sums.as_flattened_mut());
             products.put(strip, sums);
         }
-    }
-}
-
-/// Adds the products of all vectors with a slice of a strip; those with the first start the sums.
-#[inline(always)]
-fn add_floats(packs: &[Packed], slice: usize, strip: &[StripRow], mut sums: &mut [StripRow]) {
-    for pack in packs {
-        let (here, after) = sums.split_at_mut(pack.vectors());
-        pack.add_floats(slice, strip, here);
-        sums = after;
     }
 }
 

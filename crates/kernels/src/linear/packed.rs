@@ -7,9 +7,10 @@ use macerator::{AutoArch, Simd, WithSimd};
 use super::Order;
 use super::multiply::SLICE;
 use super::strips::{Numbers, Strips};
+use crate::finish::InRegisters;
 use crate::matrix::{Matrix, padded};
 use crate::narrow::{PAIR, Pairs, QUAD, Quads, WordLine, pack_pairs, pack_quads};
-use crate::product::{Left, Start, StripRow, product};
+use crate::product::{Left, Start, StripRow, product_of};
 use crate::scratch::Scratch;
 use crate::vector::LINE;
 
@@ -62,11 +63,20 @@ impl Packed {
         self.vectors
     }
 
-    /// The products with a slice of a strip, added to those of the slices before it, if there are any.
-    pub(super) fn add_floats(&self, slice: usize, strip: &[StripRow], sums: &mut [StripRow]) {
+    /// The products with a slice of a strip, added to those of the slices before it, if there are any. So many columns of the strip mean
+    /// something.
+    pub(super) fn add_floats(
+        &self,
+        slice: usize,
+        strip: &[StripRow],
+        columns: usize,
+        finish: Option<InRegisters<'_>>,
+        sums: &mut [StripRow],
+    ) {
         let Lines::Floats(lines) = &self.numbers else { unreachable!("strips say how vectors are packed") };
         let left = Left { lines: &lines.as_chunks().0[self.at(slice, 0)..], block: self.vectors };
-        product(left, strip, if slice == 0 { Start::Zero } else { Start::Tile }, sums);
+        let start = if slice == 0 { Start::Zero } else { Start::Tile };
+        product_of(left, strip, start, columns, finish, sums);
     }
 
     /// For a slice of a strip, all vectors.
