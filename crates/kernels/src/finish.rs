@@ -5,7 +5,6 @@ use macerator::Simd;
 use crate::Nonlinearity;
 use crate::activation::{LEAKY_SLOPE, hard_swish_of, leaky_relu_of, relu_of, relu6_of, silu_of};
 use crate::matrix::padded;
-use crate::product::STRIP;
 use crate::vector::{Floats, at_least, at_most, lanes, load, multiply_add, splat, store};
 
 /// A scale and a shift of each output channel, a tensor that is added, and a nonlinearity; each may be missing.
@@ -29,15 +28,15 @@ impl<const N: usize> OfChannels<N> {
     pub(crate) const NONE: Self = Self { scale: [1.0; N], shift: [0.0; N] };
 }
 
-/// A scale and a shift of each of a strip's channels, and bounds.
+/// A scale and a shift of each of some channels, and bounds.
 #[derive(Clone, Copy)]
-pub(crate) struct InRegisters<'a> {
-    of_channels: &'a OfChannels<STRIP>,
+pub(crate) struct InRegisters<'a, const N: usize> {
+    of_channels: &'a OfChannels<N>,
     bounds: (f32, f32),
 }
 
-impl InRegisters<'_> {
-    /// Finishes the sums of the strip's channels from `column` on.
+impl<const N: usize> InRegisters<'_, N> {
+    /// Finishes the sums of the channels from `column` on.
     #[inline(always)]
     pub(crate) fn apply<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
@@ -153,7 +152,10 @@ impl Finish<'_> {
 
     /// What [`pixel`](Self::pixel) does, where that can be done to sums that are still in registers.
     #[inline(always)]
-    pub(crate) fn in_registers<'a>(&self, of_channels: &'a OfChannels<STRIP>) -> Option<InRegisters<'a>> {
+    pub(crate) fn in_registers<'a, const N: usize>(
+        &self,
+        of_channels: &'a OfChannels<N>,
+    ) -> Option<InRegisters<'a, N>> {
         let is_simple = !matches!(self.nonlinearity, Nonlinearity::LeakyRelu | Nonlinearity::HardSwish);
         (is_simple && self.residual.is_none()).then(|| InRegisters { of_channels, bounds: self.bounds() })
     }

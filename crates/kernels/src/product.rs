@@ -113,7 +113,7 @@ pub(crate) fn product_of(
     strip: &[StripRow],
     start: Start,
     columns: usize,
-    finish: Option<InRegisters<'_>>,
+    finish: Option<InRegisters<'_, STRIP>>,
     tile: &mut [StripRow],
 ) {
     AutoArch::new().dispatch(Product { left, strip, start, columns, finish, tile });
@@ -124,7 +124,7 @@ struct Product<'a> {
     strip: &'a [StripRow],
     start: Start,
     columns: usize,
-    finish: Option<InRegisters<'a>>,
+    finish: Option<InRegisters<'a, STRIP>>,
     tile: &'a mut [StripRow],
 }
 
@@ -166,7 +166,7 @@ struct Sum<'a, L> {
     left: L,
     strip: &'a [StripRow],
     start: Start,
-    finish: Option<InRegisters<'a>>,
+    finish: Option<InRegisters<'a, STRIP>>,
 }
 
 /// Calls [`sums`] for as many rows as the tile has, so many registers side by side.

@@ -10,7 +10,7 @@ use super::strips::{Numbers, Strips};
 use crate::finish::InRegisters;
 use crate::matrix::{Matrix, padded};
 use crate::narrow::{PAIR, Pairs, QUAD, Quads, WordLine, pack_pairs, pack_quads};
-use crate::product::{Left, Start, StripRow, product_of};
+use crate::product::{Left, STRIP, Start, StripRow, product_of};
 use crate::scratch::Scratch;
 use crate::vector::LINE;
 
@@ -70,7 +70,7 @@ impl Packed {
         slice: usize,
         strip: &[StripRow],
         columns: usize,
-        finish: Option<InRegisters<'_>>,
+        finish: Option<InRegisters<'_, STRIP>>,
         sums: &mut [StripRow],
     ) {
         let Lines::Floats(lines) = &self.numbers else { unreachable!("strips say how vectors are packed") };

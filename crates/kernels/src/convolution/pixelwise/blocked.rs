@@ -3,7 +3,7 @@
 use macerator::{AutoArch, Simd, WithSimd};
 
 use super::super::Shape;
-use crate::finish::Finish;
+use crate::finish::{Finish, InRegisters};
 use crate::vector::{LINE, Line, lanes, load, multiply_add, splat, store};
 
 /// Neighbouring pixels that are computed at a time, where kernels are square and of a usual size.
@@ -61,20 +61,25 @@ impl WithSimd for Convolve<'_> {
         for (block, ((output, input), kernel)) in
             blocks.zip(sources).zip(kernels.chunks_exact(taps)).enumerate()
         {
+            let of_channels = finish.of_channels(block * LINE);
+            let in_registers = finish.in_registers(&of_channels);
             for (row, output) in output.chunks_exact_mut(columns).enumerate() {
                 let input = &input[row * shape.stride[0] * pitch..];
                 match (shape.kernel, shape.stride[1]) {
-                    _ if columns < PIXELS => pixel_by_pixel::<S>(shape, input, pitch, kernel, output),
-                    ([3, 3], 1) => side_by_side::<S, 3, 1, 6>(input, pitch, kernel, output),
-                    ([3, 3], 2) => side_by_side::<S, 3, 2, 9>(input, pitch, kernel, output),
-                    ([5, 5], 1) => side_by_side::<S, 5, 1, 8>(input, pitch, kernel, output),
-                    ([5, 5], 2) => side_by_side::<S, 5, 2, 11>(input, pitch, kernel, output),
-                    _ => pixel_by_pixel::<S>(shape, input, pitch, kernel, output),
+                    _ if columns < PIXELS => {
+                        pixel_by_pixel::<S>(shape, input, pitch, kernel, in_registers, output)
+                    }
+                    ([3, 3], 1) => side_by_side::<S, 3, 1, 6>(input, pitch, kernel, in_registers, output),
+                    ([3, 3], 2) => side_by_side::<S, 3, 2, 9>(input, pitch, kernel, in_registers, output),
+                    ([5, 5], 1) => side_by_side::<S, 5, 1, 8>(input, pitch, kernel, in_registers, output),
+                    ([5, 5], 2) => side_by_side::<S, 5, 2, 11>(input, pitch, kernel, in_registers, output),
+                    _ => pixel_by_pixel::<S>(shape, input, pitch, kernel, in_registers, output),
                 }
             }
-            let of_channels = finish.of_channels(block * LINE);
-            for line in &mut *output {
-                finish.pixel::<S, LINE>(&of_channels, 0, line);
+            if in_registers.is_none() {
+                for line in &mut *output {
+                    finish.pixel::<S, LINE>(&of_channels, 0, line);
+                }
             }
             finish.slow_nonlinearity(output.as_flattened_mut());
         }
@@ -87,6 +92,7 @@ fn side_by_side<S: Simd, const SIZE: usize, const STRIDE: usize, const COLUMNS: 
     input: &[Line],
     pitch: usize,
     kernel: &[Line],
+    finish: Option<InRegisters<'_, LINE>>,
     output: &mut [Line],
 ) {
     const { assert!(COLUMNS == (PIXELS - 1) * STRIDE + SIZE) };
@@ -96,7 +102,7 @@ fn side_by_side<S: Simd, const SIZE: usize, const STRIDE: usize, const COLUMNS: 
         let column = group.min(output.len() - PIXELS);
         let output = output[column..].first_chunk_mut::<PIXELS>().expect("a row has as many pixels");
         for lane in (0..LINE).step_by(lanes::<S>()) {
-            let mut sums = [splat::<S>(0.0); PIXELS];
+            let mut sums = [[splat::<S>(0.0)]; PIXELS];
             for (row, taps) in kernel.iter().enumerate() {
                 let seen = input[row * pitch + column * STRIDE..].first_chunk::<COLUMNS>();
                 let seen = seen.expect("rows have their padding");
@@ -106,12 +112,15 @@ fn side_by_side<S: Simd, const SIZE: usize, const STRIDE: usize, const COLUMNS: 
                 }
                 for (tap, kernel) in taps.iter().enumerate() {
                     let kernel = load(&kernel[lane..]);
-                    for (pixel, sum) in sums.iter_mut().enumerate() {
+                    for (pixel, [sum]) in sums.iter_mut().enumerate() {
                         *sum = multiply_add(columns[pixel * STRIDE + tap], kernel, *sum);
                     }
                 }
             }
-            for (output, sum) in output.iter_mut().zip(sums) {
+            if let Some(finish) = finish {
+                finish.apply(&mut sums, lane);
+            }
+            for (output, [sum]) in output.iter_mut().zip(sums) {
                 store(&mut output[lane..], sum);
             }
         }
@@ -125,18 +134,22 @@ fn pixel_by_pixel<S: Simd>(
     input: &[Line],
     pitch: usize,
     kernel: &[Line],
+    finish: Option<InRegisters<'_, LINE>>,
     output: &mut [Line],
 ) {
     for (column, output) in output.iter_mut().enumerate() {
         for lane in (0..LINE).step_by(lanes::<S>()) {
-            let mut sum = splat::<S>(0.0);
+            let mut sums = [[splat::<S>(0.0)]];
             for (row, taps) in kernel.chunks_exact(shape.kernel[1]).enumerate() {
                 let seen = &input[row * pitch + column * shape.stride[1]..];
                 for (seen, tap) in seen.iter().zip(taps) {
-                    sum = multiply_add(load(&seen[lane..]), load(&tap[lane..]), sum);
+                    sums = [[multiply_add(load(&seen[lane..]), load(&tap[lane..]), sums[0][0])]];
                 }
             }
-            store(&mut output[lane..], sum);
+            if let Some(finish) = finish {
+                finish.apply(&mut sums, lane);
+            }
+            store(&mut output[lane..], sums[0][0]);
         }
     }
 }

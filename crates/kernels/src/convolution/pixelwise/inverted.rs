@@ -19,7 +19,7 @@ use crate::vector::{LINE, Line};
 /// Numbers of expanded rows that a thread has at a time: 256 kB. Fewer in tests, whose images are small.
 const EXPANDED: usize = if cfg!(test) { 9 << 10 } else { 1 << 16 };
 /// Numbers of expanded maps that caches hold as they are: 1 MB.
-const SMALL: usize = if cfg!(test) { 1 << 12 } else { 1 << 18 };
+const SMALL: usize = if cfg!(test) { 1 << 12 } else { 1 << 16 };
 /// So many parts for each thread come out even.
 const PARTS: usize = 4;
 
