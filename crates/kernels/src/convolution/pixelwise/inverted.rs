@@ -18,8 +18,6 @@ use crate::vector::{LINE, Line};
 
 /// Numbers of expanded rows that a thread has at a time: 256 kB. Fewer in tests, whose images are small.
 const EXPANDED: usize = if cfg!(test) { 9 << 10 } else { 1 << 16 };
-/// Numbers of expanded maps that caches hold as they are: 1 MB.
-const SMALL: usize = if cfg!(test) { 1 << 12 } else { 1 << 16 };
 /// So many parts for each thread come out even.
 const PARTS: usize = 4;
 
@@ -44,8 +42,25 @@ impl BlockShapes {
             && project.groups == 1
             && project.channels_out >= LINE
             && expand.is_none_or(|expand| expand.is_pointwise() && expand.groups == 1)
-            && depthwise.batch * depthwise.pixels_in() * depthwise.channels_in >= SMALL
+            && depthwise.batch > 0
             && self.rows_at_a_time() > 0
+            && self.expands_few_twice()
+    }
+
+    /// Parts of an image. The rows where parts meet are expanded twice, so that images are cut only to keep all threads busy.
+    fn parts(&self) -> usize {
+        let (batch, rows) = (self.depthwise.batch, self.depthwise.output[0]);
+        let threads = rayon::current_num_threads();
+        let are_even =
+            |parts: &usize| batch * parts >= PARTS * threads || (batch * parts).is_multiple_of(threads);
+        (1..=rows).find(are_even).unwrap_or(rows)
+    }
+
+    /// Whether parts have at least twice the rows that they share with the next.
+    fn expands_few_twice(&self) -> bool {
+        let [kernel, stride] = [self.depthwise.kernel[0], self.depthwise.stride[0]];
+        let parts = self.parts();
+        parts == 1 || self.depthwise.output[0] / parts * stride >= 2 * kernel.saturating_sub(stride)
     }
 
     /// Pixels of an expanded row, with its padding.
@@ -89,11 +104,7 @@ impl Block<'_> {
         let shape = &self.shapes.project;
         let (batch, rows) = (shape.batch, shape.output[0]);
         let row = shape.output[1] * shape.channels_out;
-        // The rows where parts meet are expanded twice, so that images are cut only to keep all threads busy.
-        let threads = rayon::current_num_threads();
-        let even =
-            |parts: &usize| batch * parts >= PARTS * threads || (batch * parts).is_multiple_of(threads);
-        let cuts = (1..=rows).find(even).unwrap_or(rows);
+        let cuts = self.shapes.parts();
         filled(batch * rows * row, |output| {
             let mut parts = Vec::with_capacity(batch * cuts);
             for (image, output) in output.chunks(rows * row).enumerate() {
