@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use crate::vector::fetch_strip;
+
 /// A tensor's memory that nobody has written yet, or a piece of it. Each piece turns into ordinary memory by being written
 /// from end to end, by the thread that goes on with it.
 pub(crate) struct Fresh<'a> {
@@ -201,6 +203,12 @@ impl Writer<'_> {
                 self.at += rest.len();
             }
         }
+    }
+
+    /// Asks for the cache lines of the next numbers, as many as a strip has.
+    #[inline(always)]
+    pub(crate) fn fetch_next(&self) {
+        fetch_strip(&self.fresh.memory[self.at..]);
     }
 
     /// # Panics

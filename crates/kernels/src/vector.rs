@@ -2,6 +2,8 @@
 
 use macerator::{Scalar, Simd, VOrd, Vector};
 
+use crate::product::STRIP;
+
 /// A register of 32-bit floats: 16, 8 or 4 of them, or what stands in for one.
 pub(crate) type Floats<S> = Vector<S, f32>;
 
@@ -76,4 +78,20 @@ pub(crate) fn fetch_ahead(slice: &[f32], distance: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (slice, distance);
+}
+
+/// Asks for the cache lines of the first numbers of `slice`, as many as a strip has, which need not be there, into the second-level cache.
+#[inline(always)]
+pub(crate) fn fetch_strip<T>(slice: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..STRIP / LINE {
+        #[expect(unsafe_code, reason = "results wait for memory otherwise: see docs/src/kernels.md")]
+        // SAFETY: a hint, which reads nothing and is allowed for any address. Every x86-64 has the instruction.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T1>(slice.as_ptr().cast::<Line>().wrapping_add(line).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = slice;
 }

@@ -17,7 +17,7 @@ use crate::memory::for_each_of;
 use crate::product::{STRIP, StripRow, TILE, pieces};
 use crate::quantize::GROUP;
 use crate::scratch::with_scratch;
-use crate::vector::LINE;
+use crate::vector::{LINE, fetch_strip};
 
 /// Vectors that are packed at a time: two tiles.
 pub(crate) const VECTORS: usize = 4 * TILE;
@@ -123,6 +123,10 @@ pub(super) fn columns(rows: Fresh<'_>, width: usize, most: usize) -> Vec<Vec<Fre
 
 /// Where products go.
 pub(crate) trait Products {
+    /// Asks for the cache lines where those with the next strip will lie.
+    #[inline(always)]
+    fn fetch_next(&self) {}
+
     /// Takes those of all vectors with a strip.
     fn put(&mut self, strip: usize, sums: &[StripRow]);
 }
@@ -140,6 +144,13 @@ impl<'a> Rows<'a> {
 }
 
 impl Products for Rows<'_> {
+    #[inline(always)]
+    fn fetch_next(&self) {
+        for row in &self.0 {
+            row.fetch_next();
+        }
+    }
+
     #[inline(always)]
     fn put(&mut self, _: usize, sums: &[StripRow]) {
         for (row, sums) in self.0.iter_mut().zip(sums) {
@@ -192,6 +203,13 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
             }
             let channel = strip * STRIP;
             let columns = (strips.d_output - channel).min(STRIP);
+            // What results go to, and what is added to them, comes from memory while they are computed.
+            products.fetch_next();
+            if let Some(residual) = finish.residual {
+                for index in 0..sums.len() {
+                    fetch_strip(&residual[(first + index) * strips.d_output + channel..]);
+                }
+            }
             let of_channels = finish.of_channels(channel);
             let in_registers = finish.in_registers(&of_channels).filter(|_| strips.d_input > 0);
             // Of floats, those after the last slice.
