@@ -7,7 +7,7 @@ use macerator::Simd;
 use crate::linear::Order;
 use crate::lines::to_lines;
 use crate::product::{STRIP, StripRow};
-use crate::vector::{LINE, Line};
+use crate::vector::{LINE, Line, fetch_strip};
 
 /// A matrix, or a part of one.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +94,16 @@ impl<'a> Matrix<'a> {
                     let source = &self.numbers[block * LINE * self.step + first..];
                     to_lines::<S>(source, self.step, columns, lines);
                 }
+            }
+        }
+    }
+
+    /// Asks for the cache lines that some rows of a strip lie in, if there is such a strip, and columns don't lie side by side.
+    #[inline(always)]
+    pub(crate) fn fetch_strip(&self, strip: usize, rows: Range<usize>) {
+        if self.order == Order::Rows && strip * STRIP < self.columns {
+            for row in rows {
+                fetch_strip(&self.row(row)[strip * STRIP..]);
             }
         }
     }

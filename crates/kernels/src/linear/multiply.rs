@@ -229,7 +229,11 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
                     for (slice, start) in (0..strips.d_input).step_by(SLICE).enumerate() {
                         let inputs = start..strips.d_input.min(start + SLICE);
                         let numbers = &mut scratch[..inputs.len()];
-                        matrix.narrowed(inputs).pack_strip::<S>(strip, numbers);
+                        matrix.narrowed(inputs.clone()).pack_strip::<S>(strip, numbers);
+                        matrix.fetch_strip(strip, inputs.end..matrix.rows.min(inputs.end + SLICE));
+                        if inputs.end == matrix.rows {
+                            matrix.fetch_strip(strip + 1, 0..matrix.rows.min(SLICE));
+                        }
                         add(slice, numbers);
                     }
                 }
