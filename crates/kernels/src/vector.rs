@@ -83,8 +83,14 @@ pub(crate) fn fetch_ahead(slice: &[f32], distance: usize) {
 /// Asks for the cache lines of the first numbers of `slice`, as many as a strip has, which need not be there, into the second-level cache.
 #[inline(always)]
 pub(crate) fn fetch_strip<T>(slice: &[T]) {
+    fetch_lines(slice, STRIP / LINE);
+}
+
+/// The same of so many lines.
+#[inline(always)]
+pub(crate) fn fetch_lines<T>(slice: &[T], lines: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in 0..STRIP / LINE {
+    for line in 0..lines {
         #[expect(unsafe_code, reason = "results wait for memory otherwise: see docs/src/kernels.md")]
         // SAFETY: a hint, which reads nothing and is allowed for any address. Every x86-64 has the instruction.
         unsafe {
@@ -93,5 +99,5 @@ pub(crate) fn fetch_strip<T>(slice: &[T]) {
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = slice;
+    let _ = (slice, lines);
 }

@@ -26,7 +26,7 @@ use crate::fresh::{Fresh, filled};
 use crate::lines::to_lines;
 use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, tile_product};
 use crate::scratch::with_scratch;
-use crate::vector::LINE;
+use crate::vector::{LINE, fetch_lines};
 use bands::{Band, Part, bands};
 pub(super) use gradient::weight_gradient;
 use tiles::{ReadTiles, WritePixels, WriteTiles};
@@ -201,7 +201,15 @@ impl Layer {
                     for ((group, part), kernels) in band.groups(self).into_iter().enumerate().zip(kernels) {
                         let rows = rows.clone();
                         let channels = 0..self.channels_in;
-                        AutoArch::new().dispatch(Multiply { tiles, count, channels, kernels, products });
+                        let ahead = &[];
+                        AutoArch::new().dispatch(Multiply {
+                            tiles,
+                            count,
+                            channels,
+                            kernels,
+                            ahead,
+                            products,
+                        });
                         self.write(rows, group, finish, products, part);
                     }
                 });
@@ -234,12 +242,35 @@ impl Layer {
                             channels: channels.clone(),
                             kernels,
                         });
-                        AutoArch::new().dispatch(Multiply { tiles, count, channels, kernels, products });
+                        let ahead = &match channels.end {
+                            end if end == self.channels_in => self.slice_of(weight, group + 1, 0),
+                            end => self.slice_of(weight, group, end),
+                        };
+                        AutoArch::new().dispatch(Multiply {
+                            tiles,
+                            count,
+                            channels,
+                            kernels,
+                            ahead,
+                            products,
+                        });
                     }
                     self.write(rows.clone(), group, finish, products, part);
                 });
             });
         });
+    }
+
+    /// The kernels of 32 output channels, if there are as many, for a slice of the input's, which starts at `channel`.
+    fn slice_of<'a>(&self, weight: &'a [f32], group: usize, channel: usize) -> Vec<&'a [f32]> {
+        match self.kernels {
+            Kernels::AsStored => {
+                let channels = channel * 9..self.channels_in.min(channel + SLICE) * 9;
+                let kernels = weight.chunks_exact(self.channels_in * 9).skip(group * STRIP).take(STRIP);
+                kernels.map(|kernels| &kernels[channels.clone()]).collect()
+            }
+            Kernels::TurnedRound => Vec::new(),
+        }
     }
 
     /// From the products to the output's rows of 32 channels.
@@ -319,6 +350,8 @@ struct Multiply<'a> {
     /// Of the input. The first start the sum, the others are added.
     channels: Range<usize>,
     kernels: &'a [f32],
+    /// What is read next, which comes from memory meanwhile: as many parts as there are points at most.
+    ahead: &'a [&'a [f32]],
     /// `[point, tile]` rows.
     products: &'a mut [f32],
 }
@@ -337,6 +370,9 @@ impl WithSimd for Multiply<'_> {
         let start = if self.channels.start == 0 { Start::Zero } else { Start::Tile };
         for (point, (kernels, products)) in kernels.zip(products).enumerate() {
             let kernels: &[StripRow] = &kernels[..self.channels.len()];
+            if let Some(ahead) = self.ahead.get(point) {
+                fetch_lines(ahead, ahead.len().div_ceil(LINE) + 1);
+            }
             for (tile, count) in pieces(self.count, most_rows::<S>()) {
                 let left = Left { lines: &tiles[point * step + tile..], block };
                 tile_product::<S>(left, kernels, start, &mut products[tile..tile + count]);
