@@ -123,9 +123,9 @@ pub(super) fn columns(rows: Fresh<'_>, width: usize, most: usize) -> Vec<Vec<Fre
 
 /// Where products go.
 pub(crate) trait Products {
-    /// Asks for the cache lines where those with the next strip will lie.
+    /// Asks for the cache lines where those of some vectors with the next strip will lie.
     #[inline(always)]
-    fn fetch_next(&self) {}
+    fn fetch_next(&self, _: Range<usize>) {}
 
     /// Takes those of all vectors with a strip.
     fn put(&mut self, strip: usize, sums: &[StripRow]);
@@ -145,8 +145,8 @@ impl<'a> Rows<'a> {
 
 impl Products for Rows<'_> {
     #[inline(always)]
-    fn fetch_next(&self) {
-        for row in &self.0 {
+    fn fetch_next(&self, vectors: Range<usize>) {
+        for row in &self.0[vectors] {
             row.fetch_next();
         }
     }
@@ -197,31 +197,45 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let Self { strips, range, packs, first, products, finish, sums, slice: scratch } = self;
+        let vectors = sums.len();
         for strip in range {
             if strips.d_input == 0 || matches!(strips.numbers, Numbers::Pairs(..) | Numbers::Quads(..)) {
                 sums.fill([0.0; STRIP]);
             }
             let channel = strip * STRIP;
             let columns = (strips.d_output - channel).min(STRIP);
-            // What results go to, and what is added to them, comes from memory while they are computed.
-            products.fetch_next();
-            if let Some(residual) = finish.residual {
-                for index in 0..sums.len() {
-                    fetch_strip(&residual[(first + index) * strips.d_output + channel..]);
-                }
-            }
             let of_channels = finish.of_channels(channel);
             let in_registers = finish.in_registers(&of_channels).filter(|_| strips.d_input > 0);
             // Of floats, those after the last slice.
             let last = strips.d_input.div_ceil(SLICE).saturating_sub(1);
             let mut is_finished = in_registers.is_some();
-            let mut add = |slice: usize, numbers: &[StripRow]| {
-                let finish = in_registers.filter(|_| slice == last);
-                let mut sums = &mut *sums;
-                for pack in packs {
-                    let (here, after) = sums.split_at_mut(pack.vectors());
-                    pack.add_floats(slice, numbers, columns, finish, here);
-                    sums = after;
+            // Of floats.
+            let add_floats = |slice: usize, numbers: &[StripRow], pack: &Packed, sums: &mut [StripRow]| {
+                pack.add_floats(slice, numbers, columns, in_registers.filter(|_| slice == last), sums);
+            };
+            // Adds the products with a slice. What they go to, what is added to them, and the part of a matrix that comes `next` are fetched
+            // from memory meanwhile, a little for each pack: a thread waits where it asks for more than a few dozen lines at once.
+            let mut add = |slice: usize,
+                           next: Option<(Matrix<'_>, usize, Range<usize>)>,
+                           multiply: &mut dyn FnMut(&Packed, &mut [StripRow])| {
+                let (mut sums, mut vector) = (&mut *sums, 0);
+                for (index, pack) in packs.iter().enumerate() {
+                    let vectors = vector..vector + pack.vectors();
+                    if slice == 0 {
+                        products.fetch_next(vectors.clone());
+                        if let Some(residual) = finish.residual {
+                            for row in vectors.clone() {
+                                fetch_strip(&residual[(first + row) * strips.d_output + channel..]);
+                            }
+                        }
+                    }
+                    if let Some((matrix, strip, rows)) = &next {
+                        let part = |index: usize| rows.start + rows.len() * index / packs.len();
+                        matrix.fetch_strip(*strip, part(index)..part(index + 1));
+                    }
+                    let (here, after) = sums.split_at_mut(vectors.len());
+                    multiply(pack, here);
+                    (sums, vector) = (after, vectors.end);
                 }
             };
             match &strips.numbers {
@@ -230,49 +244,42 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
                         let inputs = start..strips.d_input.min(start + SLICE);
                         let numbers = &mut scratch[..inputs.len()];
                         matrix.narrowed(inputs.clone()).pack_strip::<S>(strip, numbers);
-                        matrix.fetch_strip(strip, inputs.end..matrix.rows.min(inputs.end + SLICE));
-                        if inputs.end == matrix.rows {
-                            matrix.fetch_strip(strip + 1, 0..matrix.rows.min(SLICE));
-                        }
-                        add(slice, numbers);
+                        let next = match inputs.end {
+                            end if end == matrix.rows => (*matrix, strip + 1, 0..end.min(SLICE)),
+                            end => (*matrix, strip, end..matrix.rows.min(end + SLICE)),
+                        };
+                        add(slice, Some(next), &mut |pack, sums| add_floats(slice, numbers, pack, sums));
                     }
                 }
                 Numbers::Floats(numbers) => {
                     for (slice, numbers) in numbers.strip(strip).chunks(SLICE).enumerate() {
-                        add(slice, numbers);
+                        add(slice, None, &mut |pack, sums| add_floats(slice, numbers, pack, sums));
                     }
                 }
                 Numbers::Codes(codes, scales) => {
                     let scales = scales.strip(strip).chunks(SLICE / GROUP);
                     for (slice, (codes, scales)) in codes.strip(strip).chunks(SLICE).zip(scales).enumerate() {
-                        add(slice, decode::<S>(codes, scales, scratch));
+                        let numbers = decode::<S>(codes, scales, scratch);
+                        add(slice, None, &mut |pack, sums| add_floats(slice, numbers, pack, sums));
                     }
                 }
                 Numbers::Pairs(dot, words) => {
                     is_finished = false;
-                    let mut products = dot.begin(sums.len());
+                    let mut dots = dot.begin(vectors);
                     for (slice, words) in words.strip(strip).chunks(SLICE).enumerate() {
-                        let mut sums = &mut *sums;
-                        for pack in packs {
-                            let (here, after) = sums.split_at_mut(pack.vectors());
-                            products.add(pack.pairs(slice), words, here);
-                            sums = after;
-                        }
+                        add(slice, None, &mut |pack, sums| dots.add(pack.pairs(slice), words, sums));
                     }
                 }
                 Numbers::Quads(dot, words, scales) => {
                     is_finished = false;
                     let scales = scales.strip(strip).chunks(SLICE / LINE);
                     for (slice, (words, scales)) in words.strip(strip).chunks(SLICE).zip(scales).enumerate() {
-                        let mut sums = &mut *sums;
-                        for pack in packs {
-                            let (here, after) = sums.split_at_mut(pack.vectors());
-                            for (first, count) in pieces(here.len(), TILE) {
-                                let sums = &mut here[first..first + count];
+                        add(slice, None, &mut |pack, sums| {
+                            for (first, count) in pieces(sums.len(), TILE) {
+                                let sums = &mut sums[first..first + count];
                                 dot.add(pack.quads(slice, first), words, scales, sums);
                             }
-                            sums = after;
-                        }
+                        });
                     }
                 }
             }
