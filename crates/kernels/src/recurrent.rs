@@ -17,7 +17,7 @@ use crate::fresh::Fresh;
 use crate::matrix::padded;
 use crate::memory::{FlexTensor, for_each_of, values};
 use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
-use crate::vector::{LINE, Line};
+use crate::vector::{LINE, Line, fetch_strip};
 
 /// Lines of a strip's row.
 const LINES: usize = STRIP / LINE;
@@ -102,6 +102,24 @@ impl Recurrent {
     pub(crate) fn strip(self, strips: &[StripRow], group: usize, gate: usize) -> &[StripRow] {
         let strip = group * self.gates + gate;
         &strips[strip * self.d_hidden..(strip + 1) * self.d_hidden]
+    }
+
+    /// Asks for what a gate of the next group starts from, or of the next step's first group, for some sequences: it comes from memory
+    /// while this group is computed.
+    #[inline(always)]
+    pub(crate) fn fetch_next(
+        self,
+        projected: &[f32],
+        [step, group, gate]: [usize; 3],
+        sequences: Range<usize>,
+    ) {
+        let next = group + 1;
+        let (step, group) = if next < self.groups() { (step, next) } else { (step + 1, 0) };
+        for row in sequences {
+            let place =
+                (step * self.batch + row) * self.wide() + gate * self.d_hidden + self.units(group).start;
+            fetch_strip(projected.get(place..).unwrap_or_default());
+        }
     }
 
     /// The strips of the transpose, their rows in the order of the gates of the groups.

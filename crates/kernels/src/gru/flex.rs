@@ -140,6 +140,8 @@ impl WithSimd for Forward<'_> {
                     for (gate, tile) in tiles.iter_mut().enumerate() {
                         let tile = &mut tile[..count];
                         tile.fill(bias[group * GATES + gate]);
+                        let sequences = first + start..first + start + count;
+                        shape.fetch_next(projected, [step, group, gate], sequences);
                         let left = Left { lines: &before[start..], block: rows };
                         tile_product::<S>(left, shape.strip(strips, group, gate), Start::Tile, tile);
                     }

@@ -146,6 +146,8 @@ impl WithSimd for Forward<'_> {
                             let input = &projected[row * shape.wide() + gate * d_hidden..];
                             *tile = padded(&input[units.clone()]);
                         }
+                        let sequences = first + start..first + start + count;
+                        shape.fetch_next(projected, [step, group, gate], sequences);
                         let left = Left { lines: &before[start..], block: rows };
                         tile_product::<S>(left, shape.strip(strips, group, gate), Start::Tile, tile);
                     }
