@@ -133,20 +133,21 @@ impl Finish<'_> {
                 let gate = multiply_add(x, splat(1.0 / 6.0), splat(0.5));
                 x * at_most(at_least(gate, 0.0), 1.0)
             }
-            _ => {
-                let (low, high) = self.bounds();
-                at_most(at_least(x, low), high)
-            }
+            _ => match self.bounds() {
+                Some((low, high)) => at_most(at_least(x, low), high),
+                None => x,
+            },
         }
     }
 
-    /// Between which a nonlinearity that is nothing else keeps what it takes.
+    /// Between which a nonlinearity that is nothing else keeps what it takes; of one that is slow, nothing yet.
     #[inline(always)]
-    fn bounds(&self) -> (f32, f32) {
+    fn bounds(&self) -> Option<(f32, f32)> {
         match self.nonlinearity {
-            Nonlinearity::Relu => (0.0, f32::INFINITY),
-            Nonlinearity::Relu6 => (0.0, 6.0),
-            _ => (f32::NEG_INFINITY, f32::INFINITY),
+            Nonlinearity::Identity | Nonlinearity::Silu => Some((f32::NEG_INFINITY, f32::INFINITY)),
+            Nonlinearity::Relu => Some((0.0, f32::INFINITY)),
+            Nonlinearity::Relu6 => Some((0.0, 6.0)),
+            Nonlinearity::LeakyRelu | Nonlinearity::HardSwish => None,
         }
     }
 
@@ -156,8 +157,8 @@ impl Finish<'_> {
         &self,
         of_channels: &'a OfChannels<N>,
     ) -> Option<InRegisters<'a, N>> {
-        let is_simple = !matches!(self.nonlinearity, Nonlinearity::LeakyRelu | Nonlinearity::HardSwish);
-        (is_simple && self.residual.is_none()).then(|| InRegisters { of_channels, bounds: self.bounds() })
+        let bounds = self.bounds().filter(|_| self.residual.is_none())?;
+        Some(InRegisters { of_channels, bounds })
     }
 
     /// The nonlinearity, if it takes more. Long slices, since of loops over short arrays compilers make single instructions.

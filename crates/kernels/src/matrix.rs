@@ -100,7 +100,7 @@ impl<'a> Matrix<'a> {
 
     /// Asks for the cache lines that some rows of a strip lie in, if there is such a strip, and columns don't lie side by side.
     #[inline(always)]
-    pub(crate) fn fetch_strip(&self, strip: usize, rows: Range<usize>) {
+    pub(crate) fn fetch(&self, strip: usize, rows: Range<usize>) {
         if self.order == Order::Rows && strip * STRIP < self.columns {
             for row in rows {
                 fetch_strip(&self.row(row)[strip * STRIP..]);

@@ -104,11 +104,12 @@ pub(crate) fn product(left: Left<'_>, strip: &[StripRow], start: Start, tile: &m
     AutoArch::new().dispatch(Product { left, strip, start, columns: STRIP, finish: None, tile });
 }
 
-/// The same of a strip with so many columns that mean something, finished where it is complete.
+/// The same of a strip with so many columns that mean something, and finished, where `finish` says how. Beyond the columns the tile may
+/// keep what it had.
 ///
 /// # Panics
 /// If the left factor is shorter than the strip.
-pub(crate) fn product_of(
+pub(crate) fn finished_product(
     left: Left<'_>,
     strip: &[StripRow],
     start: Start,

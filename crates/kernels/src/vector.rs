@@ -80,18 +80,22 @@ pub(crate) fn fetch_ahead(slice: &[f32], distance: usize) {
     let _ = (slice, distance);
 }
 
-/// Asks for the cache lines of the first numbers of `slice`, as many as a strip has, which need not be there, into the second-level cache.
+/// Asks for as many cache lines as a strip has numbers, into the second-level cache. Where they begin within a line, one more belongs to the
+/// next strip, too, and comes with it.
 #[inline(always)]
 pub(crate) fn fetch_strip<T>(slice: &[T]) {
     fetch_lines(slice, STRIP / LINE);
 }
 
-/// The same of so many lines.
+/// The same of so many lines, which need not be there.
 #[inline(always)]
 pub(crate) fn fetch_lines<T>(slice: &[T], lines: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in 0..lines {
-        #[expect(unsafe_code, reason = "results wait for memory otherwise: see docs/src/kernels.md")]
+        #[expect(
+            unsafe_code,
+            reason = "what is read or written next waits for memory otherwise: see docs/src/kernels.md"
+        )]
         // SAFETY: a hint, which reads nothing and is allowed for any address. Every x86-64 has the instruction.
         unsafe {
             use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};

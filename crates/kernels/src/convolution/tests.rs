@@ -132,6 +132,9 @@ fn all_at_once_is_one_after_the_other() {
         case([2, 21, 3, 9], [21, 1, 5, 5], 1, 2),
         // More channels than kernels of this size stay in a cache for.
         case([1, 97, 4, 12], [97, 1, 7, 7], 1, 3),
+        case([1, 33, 11, 14], [33, 1, 5, 5], 2, 2),
+        case([2, 16, 9, 13], [16, 1, 3, 3], 2, 1),
+        case([1, 20, 13, 12], [20, 1, 7, 7], 2, 3),
         dilated(case([1, 17, 11, 13], [17, 1, 5, 3], 2, 3), [1, 2]),
         dilated(case([2, 7, 12, 11], [16, 7, 3, 3], 1, 3), [2, 3]),
         case([1, 5, 1, 2], [18, 5, 4, 4], 3, 4),
@@ -316,6 +319,38 @@ fn nan_and_infinity_stay_visible() {
                 let distance = row.abs_diff(6).max(column.abs_diff(9));
                 assert!(distance > 1 || !number.is_finite(), "{number} at {row}, {column}");
                 assert!(distance <= reach || number.is_finite(), "{number} at {row}, {column}");
+            }
+        }
+    }
+}
+
+/// Whatever follows, and whichever instructions compare.
+#[test]
+fn nan_and_infinity_pass_nonlinearities() {
+    let device = device();
+    // A product in registers, one with what is added, and a convolution by channel.
+    for (weight, groups, adds) in
+        [([32, 17, 1, 1], 1, false), ([32, 17, 1, 1], 1, true), ([17, 1, 3, 3], 17, false)]
+    {
+        for (nonlinearity, highest) in [
+            (Nonlinearity::Identity, f32::INFINITY),
+            (Nonlinearity::Relu, f32::INFINITY),
+            (Nonlinearity::Relu6, 6.0),
+        ] {
+            let options = ConvOptions::new([1, 1], [weight[2] / 2; 2], [1, 1], groups);
+            let ones = |shape: [usize; 4]| Tensor::<4>::ones(shape, &device);
+            let residual = adds.then(|| ones([1, weight[0], 6, 6]));
+            for (special, expected) in [(f32::NAN, f32::NAN), (f32::INFINITY, highest)] {
+                let spot = Tensor::from_data(TensorData::from([[[[special]]]]), &device);
+                let input = ones([1, 17, 6, 6]).slice_assign([0..1, 3..4, 2..3, 4..5], spot);
+                let epilogue = Epilogue { nonlinearity, residual: residual.clone(), ..Epilogue::default() };
+                let output = read(conv2d_fused(input, ones(weight), options.clone(), epilogue));
+                // Of the channel that sees it, in any case.
+                let number = output.iter::<f32>().nth(3 * 36 + 2 * 6 + 4).expect("it is there");
+                assert!(
+                    number == expected || number.is_nan() && expected.is_nan(),
+                    "{number} for {expected}"
+                );
             }
         }
     }

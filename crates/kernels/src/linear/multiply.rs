@@ -19,7 +19,7 @@ use crate::quantize::GROUP;
 use crate::scratch::with_scratch;
 use crate::vector::{LINE, fetch_strip};
 
-/// Vectors that are packed at a time: two tiles.
+/// Vectors that are packed at a time: four tiles.
 pub(crate) const VECTORS: usize = 4 * TILE;
 /// Strips that a thread reads at a time at most.
 const STRIPS: usize = 8;
@@ -71,7 +71,7 @@ pub(crate) fn multiply(input: &impl Vectors, strips: &Strips<'_>, finish: Finish
             let parts = columns(output, d_output, at_a_time * STRIP);
             for_each_of(multiplications, parts.into_par_iter().enumerate(), |(part, rows)| {
                 let range = part * at_a_time..((part + 1) * at_a_time).min(all.end);
-                Rows::write(rows, |rows| run(strips, range, &packs, 0, rows, finish));
+                Rows::write(rows, |rows| run(strips, range, &packs, [0, vectors], rows, finish));
             });
         } else {
             let arranged = match strips.numbers {
@@ -87,23 +87,23 @@ pub(crate) fn multiply(input: &impl Vectors, strips: &Strips<'_>, finish: Finish
                 let first = range.start;
                 let packs = [input.pack(strips, range)];
                 Rows::write(output.chunks(d_output), |rows| {
-                    run(strips, all.clone(), &packs, first, rows, finish);
+                    run(strips, all.clone(), &packs, [first, vectors], rows, finish);
                 });
             });
         }
     })
 }
 
-/// The same on this thread alone, of vectors that are packed, of which the first is that of an output's row number `first`.
+/// The same on this thread alone, of vectors that are packed: those from number `first` on, of `count`.
 pub(crate) fn multiply_packed(
     packed: &Packed,
     strips: &Strips<'_>,
-    first: usize,
+    [first, count]: [usize; 2],
     products: &mut impl Products,
     finish: Finish<'_>,
 ) {
     let all = 0..strips.d_output.div_ceil(STRIP);
-    run(strips, all, std::slice::from_ref(packed), first, products, finish);
+    run(strips, all, std::slice::from_ref(packed), [first, count], products, finish);
 }
 
 /// Cuts rows of `width` numbers into parts of at most `most` columns: the pieces of all rows for each part.
@@ -127,7 +127,7 @@ pub(crate) trait Products {
     #[inline(always)]
     fn fetch_next(&self, _: Range<usize>) {}
 
-    /// Takes those of all vectors with a strip.
+    /// Takes those of all vectors with a strip. Beyond the last output is anything.
     fn put(&mut self, strip: usize, sums: &[StripRow]);
 }
 
@@ -159,19 +159,29 @@ impl Products for Rows<'_> {
     }
 }
 
-/// Products with a range of strips. `first` is the number of the output's row that the first vector becomes.
+/// Products with a range of strips, of vectors from number `first` on, of `count`.
 fn run(
     strips: &Strips<'_>,
     range: Range<usize>,
     packs: &[Packed],
-    first: usize,
+    [first, count]: [usize; 2],
     products: &mut impl Products,
     finish: Finish<'_>,
 ) {
     let vectors = packs.iter().map(Packed::vectors).sum();
     with_scratch((vectors + SLICE) * STRIP, |scratch| {
         let (sums, slice) = scratch.as_chunks_mut::<STRIP>().0.split_at_mut(vectors);
-        AutoArch::new().dispatch(Multiply { strips, range, packs, first, products, finish, sums, slice });
+        AutoArch::new().dispatch(Multiply {
+            strips,
+            range,
+            packs,
+            first,
+            count,
+            products,
+            finish,
+            sums,
+            slice,
+        });
     });
 }
 
@@ -181,8 +191,10 @@ struct Multiply<'a, P> {
     range: Range<usize>,
     /// The vectors.
     packs: &'a [Packed],
-    /// The first vector's row.
+    /// The first vector's number.
     first: usize,
+    /// Of vectors, those of other threads too: what they are multiplied with doesn't depend on how many threads there are.
+    count: usize,
     products: &'a mut P,
     finish: Finish<'a>,
     /// One for each vector.
@@ -196,22 +208,19 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let Self { strips, range, packs, first, products, finish, sums, slice: scratch } = self;
-        let vectors = sums.len();
+        let Self { strips, range, packs, first, count, products, finish, sums, slice: scratch } = self;
+        let is_narrow = matches!(strips.numbers, Numbers::Pairs(..) | Numbers::Quads(..));
         for strip in range {
-            if strips.d_input == 0 || matches!(strips.numbers, Numbers::Pairs(..) | Numbers::Quads(..)) {
+            if strips.d_input == 0 || is_narrow {
                 sums.fill([0.0; STRIP]);
             }
             let channel = strip * STRIP;
-            let columns = (strips.d_output - channel).min(STRIP);
+            let outputs = (strips.d_output - channel).min(STRIP);
             let of_channels = finish.of_channels(channel);
-            let in_registers = finish.in_registers(&of_channels).filter(|_| strips.d_input > 0);
-            // Of floats, those after the last slice.
+            let in_registers = finish.in_registers(&of_channels).filter(|_| strips.d_input > 0 && !is_narrow);
             let last = strips.d_input.div_ceil(SLICE).saturating_sub(1);
-            let mut is_finished = in_registers.is_some();
-            // Of floats.
             let add_floats = |slice: usize, numbers: &[StripRow], pack: &Packed, sums: &mut [StripRow]| {
-                pack.add_floats(slice, numbers, columns, in_registers.filter(|_| slice == last), sums);
+                pack.add_floats(slice, numbers, outputs, in_registers.filter(|_| slice == last), sums);
             };
             // Adds the products with a slice. What they go to, what is added to them, and the part of a matrix that comes `next` are fetched
             // from memory meanwhile, a little for each pack: a thread waits where it asks for more than a few dozen lines at once.
@@ -231,7 +240,7 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
                     }
                     if let Some((matrix, strip, rows)) = &next {
                         let part = |index: usize| rows.start + rows.len() * index / packs.len();
-                        matrix.fetch_strip(*strip, part(index)..part(index + 1));
+                        matrix.fetch(*strip, part(index)..part(index + 1));
                     }
                     let (here, after) = sums.split_at_mut(vectors.len());
                     multiply(pack, here);
@@ -264,14 +273,12 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
                     }
                 }
                 Numbers::Pairs(dot, words) => {
-                    is_finished = false;
-                    let mut dots = dot.begin(vectors);
+                    let mut dots = dot.begin(count);
                     for (slice, words) in words.strip(strip).chunks(SLICE).enumerate() {
                         add(slice, None, &mut |pack, sums| dots.add(pack.pairs(slice), words, sums));
                     }
                 }
                 Numbers::Quads(dot, words, scales) => {
-                    is_finished = false;
                     let scales = scales.strip(strip).chunks(SLICE / LINE);
                     for (slice, (words, scales)) in words.strip(strip).chunks(SLICE).zip(scales).enumerate() {
                         add(slice, None, &mut |pack, sums| {
@@ -283,7 +290,7 @@ impl<P: Products> WithSimd for Multiply<'_, P> {
                     }
                 }
             }
-            if !is_finished {
+            if in_registers.is_none() {
                 for (index, sums) in sums.iter_mut().enumerate() {
                     let place = (first + index) * strips.d_output + channel;
                     finish.pixel::<S, STRIP>(&of_channels, place, sums);

@@ -10,7 +10,7 @@ use super::strips::{Numbers, Strips};
 use crate::finish::InRegisters;
 use crate::matrix::{Matrix, padded};
 use crate::narrow::{PAIR, Pairs, QUAD, Quads, WordLine, pack_pairs, pack_quads};
-use crate::product::{Left, STRIP, Start, StripRow, product_of};
+use crate::product::{Left, STRIP, Start, StripRow, finished_product};
 use crate::scratch::Scratch;
 use crate::vector::LINE;
 
@@ -20,7 +20,7 @@ pub(crate) struct Packed {
     numbers: Lines,
 }
 
-/// Zeros beyond the last input.
+/// Beyond the last input is anything, as no strip has numbers for it.
 enum Lines {
     Floats(Scratch),
     Pairs(Vec<WordLine>),
@@ -76,7 +76,7 @@ impl Packed {
         let Lines::Floats(lines) = &self.numbers else { unreachable!("strips say how vectors are packed") };
         let left = Left { lines: &lines.as_chunks().0[self.at(slice, 0)..], block: self.vectors };
         let start = if slice == 0 { Start::Zero } else { Start::Tile };
-        product_of(left, strip, start, columns, finish, sums);
+        finished_product(left, strip, start, columns, finish, sums);
     }
 
     /// For a slice of a strip, all vectors.

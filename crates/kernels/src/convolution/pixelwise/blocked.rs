@@ -22,7 +22,7 @@ pub(super) fn kernels(kernels: &[f32], taps: usize) -> Vec<Line> {
 }
 
 /// Some rows of an image, with their padding.
-pub(super) struct Rows<'a> {
+pub(super) struct PaddedRows<'a> {
     /// Of the whole image.
     pub(super) shape: &'a Shape,
     /// `[blocks, rows, pitch]`: what the kernels meet.
@@ -34,7 +34,7 @@ pub(super) struct Rows<'a> {
     pub(super) finish: Finish<'a>,
 }
 
-impl Rows<'_> {
+impl PaddedRows<'_> {
     /// Writes `[blocks, rows, columns]`, so many pixels in each block.
     pub(super) fn convolve(self, pixels: usize, output: &mut [Line]) {
         AutoArch::new().dispatch(Convolve { rows: self, pixels, output });
@@ -42,7 +42,7 @@ impl Rows<'_> {
 }
 
 struct Convolve<'a> {
-    rows: Rows<'a>,
+    rows: PaddedRows<'a>,
     /// Of a block of the output.
     pixels: usize,
     output: &'a mut [Line],
@@ -54,7 +54,7 @@ impl WithSimd for Convolve<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let Self { rows, pixels, output } = self;
-        let Rows { shape, input, pitch, kernels, finish } = rows;
+        let PaddedRows { shape, input, pitch, kernels, finish } = rows;
         let (taps, columns) = (shape.taps(), shape.output[1]);
         let blocks = output.chunks_exact_mut(pixels);
         let sources = input.chunks_exact(input.len() / blocks.len());

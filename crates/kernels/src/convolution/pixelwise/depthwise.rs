@@ -4,7 +4,7 @@ use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::super::Shape;
-use crate::channels_last::{blocks, transposed};
+use crate::channels_last::transposed;
 use crate::finish::Finish;
 use crate::fresh::{Fresh, Writer, filled};
 use crate::vector::{LINE, Line, lanes, load, multiply_add, splat, store};
@@ -60,24 +60,41 @@ impl WithSimd for WriteRow<'_, '_> {
         let Self { row, output } = self;
         let Shape { kernel, stride: [_, stride], dilation, output: [_, width], .. } = *row.shape;
         match (kernel, stride, dilation) {
-            _ if width < PIXELS => row.pixel_by_pixel::<S>(output),
+            _ if width < PIXELS => row.any_kernel::<S, 1>(output),
             ([3, 3], 1, [1, 1]) => row.side_by_side::<S, 3, 1, 6>(output),
             ([3, 3], 2, [1, 1]) => row.side_by_side::<S, 3, 2, 9>(output),
             ([5, 5], 1, [1, 1]) => row.side_by_side::<S, 5, 1, 8>(output),
             ([5, 5], 2, [1, 1]) => row.side_by_side::<S, 5, 2, 11>(output),
             ([7, 7], 1, [1, 1]) => row.side_by_side::<S, 7, 1, 10>(output),
-            _ => row.pixel_by_pixel::<S>(output),
+            _ => row.any_kernel::<S, PIXELS>(output),
         }
     }
 }
 
 impl<'a> Row<'a> {
-    /// Of the kernel's rows, those that meet the image, and the first row that they meet, counted through the batch.
+    /// The input pixel that a row and a column of the kernel meet, of which the first meet those at `corner`, counted with the padding.
     #[inline(always)]
-    fn rows(&self) -> (std::ops::Range<usize>, usize) {
-        let (height, rows_out) = (self.shape.input[0], self.shape.output[0]);
-        let (rows, first) = self.shape.met(0, self.index % rows_out);
-        (rows, self.index / rows_out * height + first)
+    fn seen(&self, corner: [usize; 2], tap: [usize; 2]) -> &'a [f32] {
+        let Self { shape, input, zeros, index, .. } = *self;
+        let [row, column] = [0, 1].map(|axis| corner[axis] + tap[axis] * shape.dilation[axis]);
+        let ([height, width], [above, beside]) = (shape.input, shape.padding);
+        if row < above || row >= above + height || column < beside || column >= beside + width {
+            return zeros;
+        }
+        let image = index / shape.output[0];
+        let pixel = (image * height + row - above) * width + column - beside;
+        &input[pixel * shape.channels_out..][..shape.channels_out]
+    }
+
+    /// The row that the kernel's first meets, counted with the padding.
+    #[inline(always)]
+    fn first_row(&self) -> usize {
+        self.index % self.shape.output[0] * self.shape.stride[0]
+    }
+
+    #[inline(always)]
+    fn tap(&self, tap: usize) -> &'a [f32] {
+        &self.kernels[tap * self.shape.channels_out..][..self.shape.channels_out]
     }
 
     /// A few pixels at a time, which see `COLUMNS` columns together, each read once: all channels of these pixels, or as many as have
@@ -88,30 +105,21 @@ impl<'a> Row<'a> {
         output: &mut [Writer<'_>],
     ) {
         const { assert!(COLUMNS == (PIXELS - 1) * STRIDE + SIZE) };
-        let Self { shape, input, kernels, zeros, finish, index } = *self;
-        let channels = shape.channels_out;
-        let pixel = |pixel: usize, numbers: &'a [f32]| &numbers[pixel * channels..][..channels];
-        let (rows, first_row) = self.rows();
-        let mut taps = [[zeros; SIZE]; SIZE];
-        for (row, taps) in rows.clone().zip(&mut taps) {
-            for (column, tap) in taps.iter_mut().enumerate() {
-                *tap = pixel(row * SIZE + column, kernels);
-            }
+        let channels = self.shape.channels_out;
+        let mut taps = [[self.zeros; SIZE]; SIZE];
+        for (index, tap) in taps.as_flattened_mut().iter_mut().enumerate() {
+            *tap = self.tap(index);
         }
-        let taps = &taps[..rows.len()];
         let at_a_time = KERNELS / (SIZE * SIZE) / LINE * LINE;
         for first in (0..channels).step_by(at_a_time) {
             let last = channels.min(first + at_a_time);
             for group in (0..output.len()).step_by(PIXELS) {
                 // The last pixels are computed with some of those before them.
                 let column = group.min(output.len() - PIXELS);
-                let mut seen = [[zeros; COLUMNS]; SIZE];
-                for (row, seen) in (first_row..).zip(&mut seen[..taps.len()]) {
-                    for (seen, place) in seen.iter_mut().zip(column * STRIDE..) {
-                        let inside = place.checked_sub(shape.padding[1]);
-                        if let Some(inside) = inside.filter(|&inside| inside < shape.input[1]) {
-                            *seen = pixel(row * shape.input[1] + inside, input);
-                        }
+                let mut seen = [[self.zeros; COLUMNS]; SIZE];
+                for (row, seen) in seen.iter_mut().enumerate() {
+                    for (tap, seen) in seen.iter_mut().enumerate() {
+                        *seen = self.seen([self.first_row(), column * STRIDE], [row, tap]);
                     }
                 }
                 for start in (first..last).step_by(LINE) {
@@ -121,7 +129,7 @@ impl<'a> Row<'a> {
                     for lane in (0..LINE).step_by(lanes::<S>()) {
                         let at = channel + lane;
                         let mut vectors = [splat::<S>(0.0); PIXELS];
-                        for (seen, taps) in seen.iter().zip(taps) {
+                        for (seen, taps) in seen.iter().zip(&taps) {
                             let mut columns = [splat(0.0); COLUMNS];
                             for (column, seen) in columns.iter_mut().zip(seen) {
                                 *column = load(&seen[at..]);
@@ -137,63 +145,68 @@ impl<'a> Row<'a> {
                             store(&mut sums[lane..], vector);
                         }
                     }
-                    let place = (index * output.len() + column) * channels;
-                    finished::<S>(&finish, place, channels, channel, &mut sums);
-                    let news = output[group..].iter_mut().zip(&mut sums[group - column..]);
-                    for (pixel, sums) in news {
-                        push(pixel, sums, start - channel);
-                    }
+                    self.write::<S, PIXELS>([group, column], [start, channel], &mut sums, output);
                 }
             }
         }
     }
 
-    /// The same for any kernel.
+    /// The same for any kernel, `N` pixels at a time, each of which reads what it sees.
     #[inline(always)]
-    fn pixel_by_pixel<S: Simd>(&self, output: &mut [Writer<'_>]) {
-        let Self { shape, input, kernels, finish, index, .. } = *self;
-        let (channels, width) = (shape.channels_out, shape.input[1]);
-        let (rows, first_row) = self.rows();
-        let pixels = output.len();
-        for (pixel, output) in output.iter_mut().enumerate() {
-            let (columns, first_column) = shape.met(1, pixel);
-            for channel in blocks(channels) {
-                let mut sums = [0.0; LINE];
+    fn any_kernel<S: Simd, const N: usize>(&self, output: &mut [Writer<'_>]) {
+        let Self { shape, zeros, .. } = *self;
+        let channels = shape.channels_out;
+        let mut seen = vec![[zeros; N]; shape.taps()];
+        for group in (0..output.len()).step_by(N) {
+            let column = group.min(output.len() - N);
+            for (index, seen) in seen.iter_mut().enumerate() {
+                let tap = [index / shape.kernel[1], index % shape.kernel[1]];
+                for (pixel, seen) in seen.iter_mut().enumerate() {
+                    *seen = self.seen([self.first_row(), (column + pixel) * shape.stride[1]], tap);
+                }
+            }
+            for start in (0..channels).step_by(LINE) {
+                let channel = start.min(channels - LINE);
+                let mut sums = [[0.0; LINE]; N];
                 for lane in (0..LINE).step_by(lanes::<S>()) {
-                    let mut sum = splat::<S>(0.0);
-                    for (row, kernel_row) in rows.clone().enumerate() {
-                        let row = (first_row + row * shape.dilation[0]) * width + first_column;
-                        for (column, tap) in columns.clone().enumerate() {
-                            let seen = (row + column * shape.dilation[1]) * channels + channel + lane;
-                            let tap = (kernel_row * shape.kernel[1] + tap) * channels + channel + lane;
-                            sum = multiply_add(load(&input[seen..]), load(&kernels[tap..]), sum);
+                    let at = channel + lane;
+                    let mut vectors = [splat::<S>(0.0); N];
+                    for (index, seen) in seen.iter().enumerate() {
+                        let kernel = load(&self.tap(index)[at..]);
+                        for (sum, seen) in vectors.iter_mut().zip(seen) {
+                            *sum = multiply_add(load(&seen[at..]), kernel, *sum);
                         }
                     }
-                    store(&mut sums[lane..], sum);
+                    for (sums, vector) in sums.iter_mut().zip(vectors) {
+                        store(&mut sums[lane..], vector);
+                    }
                 }
-                let place = (index * pixels + pixel) * channels;
-                finished::<S>(&finish, place, channels, channel, std::slice::from_mut(&mut sums));
-                push(output, &mut sums, channel.next_multiple_of(LINE) - channel);
+                self.write::<S, N>([group, column], [start, channel], &mut sums, output);
             }
         }
     }
-}
 
-/// What follows the sums of 16 channels of neighbouring pixels, the first of which lies at `place` in the output.
-#[inline(always)]
-fn finished<S: Simd>(finish: &Finish<'_>, place: usize, channels: usize, channel: usize, sums: &mut [Line]) {
-    let of_channels = finish.of_channels(channel);
-    for (pixel, sums) in sums.iter_mut().enumerate() {
-        finish.pixel::<S, LINE>(&of_channels, place + pixel * channels + channel, sums);
+    /// Finishes and writes the sums of 16 channels of neighbouring pixels, of which those before `group` and `start` are written.
+    #[inline(always)]
+    fn write<S: Simd, const N: usize>(
+        &self,
+        [group, column]: [usize; 2],
+        [start, channel]: [usize; 2],
+        sums: &mut [Line; N],
+        output: &mut [Writer<'_>],
+    ) {
+        let Self { shape, finish, index, .. } = *self;
+        let place = (index * output.len() + column) * shape.channels_out + channel;
+        let of_channels = finish.of_channels(channel);
+        for (pixel, sums) in sums.iter_mut().enumerate() {
+            finish.pixel::<S, LINE>(&of_channels, place + pixel * shape.channels_out, sums);
+        }
+        finish.slow_nonlinearity(sums.as_flattened_mut());
+        for (pixel, sums) in output[group..].iter_mut().zip(&mut sums[group - column..]) {
+            if channel < start {
+                sums.rotate_left(start - channel);
+            }
+            pixel.push(sums);
+        }
     }
-    finish.slow_nonlinearity(sums.as_flattened_mut());
-}
-
-/// Writes 16 channels, of which the first `known` are written.
-#[inline(always)]
-fn push(pixel: &mut Writer<'_>, sums: &mut Line, known: usize) {
-    if known > 0 {
-        sums.rotate_left(known);
-    }
-    pixel.push(sums);
 }

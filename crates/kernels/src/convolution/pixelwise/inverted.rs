@@ -12,7 +12,7 @@ use crate::fresh::{Fresh, filled};
 use crate::linear::{Order, Packed, Products, Rows, Strips, VECTORS, multiply_packed};
 use crate::matrix::{Matrix, padded};
 use crate::memory::for_each_of;
-use crate::product::{STRIP, StripRow, pieces};
+use crate::product::{STRIP, StripRow, in_pieces, pieces};
 use crate::scratch::Scratch;
 use crate::vector::{LINE, Line};
 
@@ -76,7 +76,7 @@ impl BlockShapes {
     /// Of the output.
     fn rows_at_a_time(&self) -> usize {
         let [kernel, stride] = [self.depthwise.kernel[0], self.depthwise.stride[0]];
-        (EXPANDED / (self.pitch() * self.depthwise.channels_in) + stride).saturating_sub(kernel) / stride
+        (EXPANDED / (self.pitch() * self.blocks() * LINE) + stride).saturating_sub(kernel) / stride
     }
 }
 
@@ -109,7 +109,7 @@ impl Block<'_> {
             let mut parts = Vec::with_capacity(batch * cuts);
             for (image, output) in output.chunks(rows * row).enumerate() {
                 let mut rest = output;
-                for (first, count) in pieces(rows, rows.div_ceil(cuts)) {
+                for (first, count) in in_pieces(rows, cuts) {
                     let (output, others) = rest.split_at(count * row);
                     parts.push((image, first..first + count, output));
                     rest = others;
@@ -140,13 +140,14 @@ impl Block<'_> {
             let pixels = count * columns;
             let mut convolved = Scratch::new(shapes.blocks() * pixels * LINE);
             let (input, pitch) = (expanded.as_chunks().0, shapes.pitch());
-            blocked::Rows { shape, input, pitch, kernels, finish: *of_depthwise }
+            blocked::PaddedRows { shape, input, pitch, kernels, finish: *of_depthwise }
                 .convolve(pixels, convolved.as_chunks_mut().0);
             let convolved = Packed::of_lines(project.strips, pixels, convolved);
             let (output, others) = rest.split_at(pixels * project.strips.d_output);
             let place = (image * shape.output[0] + first) * columns;
+            let of_all = [place, shape.batch * shape.pixels_out()];
             Rows::write(output.chunks(project.strips.d_output), |rows| {
-                multiply_packed(&convolved, project.strips, place, rows, project.finish);
+                multiply_packed(&convolved, project.strips, of_all, rows, project.finish);
             });
             rest = others;
         }
@@ -169,9 +170,10 @@ impl Block<'_> {
         let mut expanded = Scratch::new(blocks * seen.len() * pitch * LINE);
         let lines = expanded.as_chunks_mut::<LINE>().0;
         let before = before.as_chunks::<LINE>().0;
-        let kept = done.saturating_sub(seen.start) * pitch;
+        let rows_kept = done.saturating_sub(seen.start);
         let inside = |padded: usize| padded.saturating_sub(above).min(height);
-        let [start, end] = [seen.start + kept / pitch, seen.end].map(inside);
+        let [start, end] = [seen.start + rows_kept, seen.end].map(inside);
+        let kept = rows_kept * pitch;
         // Of a block, what is expanded now.
         let line = |row: usize| (row + above).saturating_sub(seen.start) * pitch;
         let [first, last] = [start, end].map(|row| line(row).clamp(kept, seen.len() * pitch));
@@ -196,7 +198,8 @@ impl Block<'_> {
                     let block = seen.len() * pitch;
                     let mut places = Places { lines, block, row, column: pixel % width, pitch, width };
                     let pixels = Packed::new(strips, input, pixel..pixel + count);
-                    multiply_packed(&pixels, strips, 0, &mut places, finish);
+                    let of_all = [0, shape.batch * shape.pixels_in()];
+                    multiply_packed(&pixels, strips, of_all, &mut places, finish);
                 }
             }
             None => {
