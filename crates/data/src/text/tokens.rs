@@ -122,7 +122,8 @@ fn check(ids: &[u32], vocab_size: usize, path: &Path, start: u64) -> Result<(), 
 /// A file of tokens, mapped into memory: what is read of it comes from the disk and stays for as long as the system has
 /// room for it. Several threads may read at once.
 ///
-/// The file must not be changed while it is open, of which a [`TokenWriter`] takes care: it puts another in its place.
+/// The file must not be changed while it is open: a process ends where it reads beyond the new end. A [`TokenWriter`] changes none, but
+/// puts another in its place.
 #[derive(Debug)]
 pub struct Tokens {
     path: PathBuf,

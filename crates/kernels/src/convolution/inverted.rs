@@ -14,7 +14,8 @@ use crate::device::{from_flex, is_plain, to_flex};
 /// `project(depthwise(expand(input)))`, each a convolution with what follows it: the block of mobile networks (Sandler et al. 2018,
 /// *MobileNetV2: Inverted Residuals and Linear Bottlenecks*, arXiv:1801.04381).
 ///
-/// On flex without autodiff, where `expand` and `project` are 1x1 convolutions, and `depthwise` has a kernel for each channel, threads take the image a few rows at a time through all three: the maps between, which are the largest, stay in the
+/// On flex without autodiff, where `expand` and `project` are 1x1 convolutions, and `depthwise` has a kernel for each channel, threads
+/// take the image a few rows at a time through all three: the maps between, which are the largest, stay in the
 /// second-level cache. Elsewhere this is one [`conv2d_fused`](super::conv2d_fused) after the other.
 ///
 /// # Shapes

@@ -201,15 +201,7 @@ impl Layer {
                     for ((group, part), kernels) in band.groups(self).into_iter().enumerate().zip(kernels) {
                         let rows = rows.clone();
                         let channels = 0..self.channels_in;
-                        let ahead = &[];
-                        AutoArch::new().dispatch(Multiply {
-                            tiles,
-                            count,
-                            channels,
-                            kernels,
-                            ahead,
-                            products,
-                        });
+                        Multiply { tiles, count, channels, kernels, ahead: &[], products }.run();
                         self.write(rows, group, finish, products, part);
                     }
                 });
@@ -246,14 +238,7 @@ impl Layer {
                             end if end == self.channels_in => self.slice_of(weight, group + 1, 0),
                             end => self.slice_of(weight, group, end),
                         };
-                        AutoArch::new().dispatch(Multiply {
-                            tiles,
-                            count,
-                            channels,
-                            kernels,
-                            ahead,
-                            products,
-                        });
+                        Multiply { tiles, count, channels, kernels, ahead, products }.run();
                     }
                     self.write(rows.clone(), group, finish, products, part);
                 });
@@ -354,6 +339,12 @@ struct Multiply<'a> {
     ahead: &'a [&'a [f32]],
     /// `[point, tile]` rows.
     products: &'a mut [f32],
+}
+
+impl Multiply<'_> {
+    fn run(self) {
+        AutoArch::new().dispatch(self);
+    }
 }
 
 impl WithSimd for Multiply<'_> {

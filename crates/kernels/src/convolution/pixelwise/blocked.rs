@@ -3,11 +3,9 @@
 use macerator::{AutoArch, Simd, WithSimd};
 
 use super::super::Shape;
+use super::depthwise::PIXELS;
 use crate::finish::{Finish, InRegisters};
 use crate::vector::{LINE, Line, lanes, load, multiply_add, splat, store};
-
-/// Neighbouring pixels that are computed at a time, where kernels are square and of a usual size.
-const PIXELS: usize = 4;
 
 /// Kernels that are `[channels, taps]` as `[blocks, taps]`, with zeros beyond the last channel.
 pub(super) fn kernels(kernels: &[f32], taps: usize) -> Vec<Line> {

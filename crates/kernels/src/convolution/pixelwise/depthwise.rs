@@ -11,8 +11,8 @@ use crate::vector::{LINE, Line, lanes, load, multiply_add, splat, store};
 
 /// Numbers of kernels that stay in half of a first-level cache while a row passes.
 const KERNELS: usize = 4096;
-/// Neighbouring pixels that are computed at a time, where kernels are square and of a usual size.
-const PIXELS: usize = 4;
+/// Neighbouring pixels that are computed at a time.
+pub(super) const PIXELS: usize = 4;
 
 /// The output, `[batch, height, width, channels]`, at least 16 of them.
 pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
