@@ -11,7 +11,8 @@ use super::fused::{Epilogue, FusedConv, Nonlinearity};
 use super::pixelwise::{Block, BlockShapes, Product};
 use super::shape::Shape;
 use super::transposed::TransposedOps;
-use super::{depthwise, lowered, lowered_gradient, pixelwise, winograd};
+use super::winograd::Winograd;
+use super::{depthwise, lowered, lowered_gradient, pixelwise};
 use crate::channels_last::{from_pixels, into_pixels};
 use crate::device::to_flex;
 use crate::finish::Finish;
@@ -133,8 +134,8 @@ fn finished(input: FlexTensor, weight: FlexTensor, shape: &Shape, finish: Finish
     let (input, weight) = (contiguous(input), contiguous(weight));
     let forms = forms(&weight);
     let (input, weight) = (values(&input), values(&weight));
-    let output = if winograd::suits(shape) {
-        winograd::forward(shape, input, weight, finish)
+    let output = if let Some(winograd) = Winograd::of(shape) {
+        winograd.forward(input, weight, finish)
     } else if depthwise::suits(shape) {
         depthwise::forward(shape, input, weight, finish)
     } else {
@@ -159,8 +160,8 @@ impl ConvolutionGradient for Flex {
     ) -> FloatTensor<Self> {
         let (input, gradient) = (contiguous(input), contiguous(gradient));
         let (input, gradient) = (values(&input), values(&gradient));
-        let output = if winograd::suits(&shape) {
-            winograd::weight_gradient(&shape, input, gradient)
+        let output = if let Some(winograd) = Winograd::of(&shape) {
+            winograd.weight_gradient(input, gradient)
         } else if depthwise::suits(&shape) {
             depthwise::weight_gradient(&shape, input, gradient)
         } else {
@@ -198,8 +199,8 @@ impl TransposedOps for Flex {
 fn input_gradient(weight: FlexTensor, gradient: FlexTensor, shape: &Shape, finish: Finish<'_>) -> FlexTensor {
     let (weight, gradient) = (contiguous(weight), contiguous(gradient));
     let (weight, gradient) = (values(&weight), values(&gradient));
-    let output = if winograd::suits(shape) {
-        winograd::input_gradient(shape, weight, gradient, finish)
+    let output = if let Some(winograd) = Winograd::of(shape) {
+        winograd.input_gradient(weight, gradient, finish)
     } else if depthwise::suits(shape) {
         depthwise::input_gradient(shape, weight, gradient, finish)
     } else {

@@ -10,7 +10,8 @@ mod inverted;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Shape, winograd};
+use super::Shape;
+use super::winograd::Winograd;
 use crate::channels_last::transposed;
 use crate::finish::Finish;
 use crate::linear::{Order, Packed, Strips, Vectors, multiply};
@@ -39,8 +40,11 @@ pub(super) fn forward(
     forms: Option<&Forms>,
     finish: Finish<'_>,
 ) -> Vec<f32> {
-    if winograd::suits(shape) {
-        return winograd::forward_of_pixels(shape, input, weight, finish);
+    let kept = forms.map(|forms| forms.precision);
+    if let Some(winograd) = Winograd::of(shape)
+        && kept.is_none_or(|precision| winograd.beats_kept(precision))
+    {
+        return winograd.forward_of_pixels(input, weight, finish);
     }
     if shape.is_depthwise() {
         return depthwise::forward(shape, input, weight, finish);

@@ -8,7 +8,7 @@ use safetensors::SafeTensors;
 
 use super::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
 use crate::device::is_accelerated;
-use crate::testing::{assert_same_on_any_threads, fractions, weighted_results};
+use crate::testing::{assert_same_on_any_threads, fractions, golden, numbers, weighted_results};
 use crate::{Precision, PrepareInference, adaptive_avg_pool2d, max_pool2d, silu};
 
 /// A few roundings of f32.
@@ -78,15 +78,16 @@ fn numbers_of_torch_in_f64() {
         ("depthwise_strided", case([1, 3, 11, 13], [3, 1, 5, 5], 2, 2)),
         ("winograd", winograd([1, 32, 6, 5], 33, 1)),
     ];
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/convolution.safetensors");
-    let bytes = std::fs::read(path).expect("a file of the repository");
-    let file = SafeTensors::deserialize(&bytes).expect("a valid file");
-    for (name, case) in cases {
+    let large = [
+        ("strided_3x3", case([1, 32, 8, 7], [33, 32, 3, 3], 2, 1)),
+        ("strided_4x4", case([1, 33, 9, 8], [32, 33, 4, 4], 2, 1)),
+    ];
+    let cases = cases.map(|(name, case)| ("convolution", name, case));
+    for (file, name, case) in cases.into_iter().chain(large.map(|(name, case)| (name, name, case))) {
+        let bytes = golden(file);
+        let file = SafeTensors::deserialize(&bytes).expect("a valid file");
         for (part, actual) in output_and_gradients(&case, conv2d) {
-            let view = file.tensor(&format!("{name}.{part}")).expect("the script wrote it");
-            let values = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-            let expected = TensorData::new::<f32, _>(values, view.shape().to_vec());
-            assert_close(&actual, &expected, case.tolerance);
+            assert_close(&actual, &numbers(&file, &format!("{name}.{part}")), case.tolerance);
         }
     }
 }
@@ -147,6 +148,8 @@ fn all_at_once_is_one_after_the_other() {
         case([2, 4, 9, 8], [6, 2, 3, 3], 1, 0),
         winograd([3, 33, 9, 14], 35, 1),
         winograd([9, 32, 17, 17], 33, 0),
+        case([3, 33, 13, 18], [35, 33, 3, 3], 2, 1),
+        case([2, 34, 15, 12], [40, 34, 4, 4], 2, 1),
     ]
     .into_iter()
     .enumerate()
@@ -249,6 +252,25 @@ fn winograd_at_the_edges() {
     }
 }
 
+/// The same with stride 2, whose last tiles see rows and columns beyond the image, of input and gradient, or not.
+#[test]
+fn winograd_of_stride_2_at_the_edges() {
+    for (kernel, [batch, channels_in, height, width], channels_out) in [
+        (3, [1, 32, 7, 8], 32),
+        (3, [3, 40, 11, 9], 65),
+        (3, [2, 33, 17, 16], 47),
+        (3, [7, 32, 33, 30], 33),
+        (3, [5, 135, 28, 26], 260),
+        (4, [1, 32, 8, 8], 32),
+        (4, [2, 33, 9, 10], 35),
+        (4, [7, 35, 21, 18], 64),
+        (4, [1, 100, 12, 41], 50),
+    ] {
+        let weight = [channels_out, channels_in, kernel, kernel];
+        agrees(&case([batch, channels_in, height, width], weight, 2, 1));
+    }
+}
+
 #[test]
 fn depthwise_at_the_edges() {
     for kernel in [3, 5] {
@@ -270,6 +292,7 @@ fn an_empty_batch() {
     for case in [
         case([0, 3, 5, 5], [4, 3, 3, 3], 1, 1),
         winograd([0, 32, 5, 5], 32, 1),
+        case([0, 32, 8, 8], [32, 32, 3, 3], 2, 1),
         case([0, 4, 5, 5], [4, 1, 3, 3], 1, 1),
     ] {
         let [(_, output), _, (_, weight), _] = output_and_gradients(&case, conv2d);
@@ -306,8 +329,9 @@ fn nan_and_infinity_stay_visible() {
     if !is_accelerated(&fractions([1], 1, &device)) {
         return;
     }
-    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-    for (channels, reach) in [(5, 1), (32, 5)] {
+    for (channels, stride, reach) in [(5, 1, 1), (32, 1, 5), (5, 2, 1), (32, 2, 3)] {
+        let options = ConvOptions::new([stride; 2], [1, 1], [1, 1], 1);
+        let size = 16 / stride;
         for special in [f32::NAN, f32::INFINITY] {
             let input = fractions([1, channels, 16, 16], 1, &device);
             let spot = Tensor::from_data(TensorData::from([[[[special]]]]), &device);
@@ -315,7 +339,7 @@ fn nan_and_infinity_stay_visible() {
             let weight = fractions([channels, channels, 3, 3], 2, &device);
             let output = read(conv2d(input, weight, None, options.clone()));
             for (index, number) in output.iter::<f32>().enumerate() {
-                let (row, column) = (index / 16 % 16, index % 16);
+                let (row, column) = (index / size % size * stride, index % size * stride);
                 let distance = row.abs_diff(6).max(column.abs_diff(9));
                 assert!(distance > 1 || !number.is_finite(), "{number} at {row}, {column}");
                 assert!(distance <= reach || number.is_finite(), "{number} at {row}, {column}");
@@ -364,6 +388,8 @@ fn any_number_of_threads_gives_the_same_bits() {
         case([2, 40, 14, 14], [33, 40, 1, 1], 1, 0),
         winograd([2, 64, 33, 29], 64, 1),
         winograd([2, 135, 14, 13], 260, 1),
+        case([2, 64, 33, 29], [64, 64, 3, 3], 2, 1),
+        case([2, 135, 15, 13], [260, 135, 4, 4], 2, 1),
         case([2, 24, 23, 19], [24, 1, 3, 3], 1, 1),
     ];
     if !is_accelerated(&fractions([1], 1, &device())) {

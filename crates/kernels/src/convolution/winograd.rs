@@ -1,20 +1,27 @@
-//! Convolutions of 3x3 pixels with stride 1 by Winograd's minimal filtering F(4x4, 3x3).
+//! Convolutions by Winograd's minimal filtering: fewer products, at the price of transforms of tiles and kernels.
 //!
-//! Lavin and Gray 2016, *Fast Algorithms for Convolutional Neural Networks*, arXiv:1509.09308, sections 4.1 to 4.3: a tile of 4x4
-//! outputs takes 36 products for each pair of channels instead of 144, at the price of transforms of tiles and kernels.
+//! Lavin and Gray 2016, *Fast Algorithms for Convolutional Neural Networks*, arXiv:1509.09308, sections 4.1 to 4.3.
 //!
-//! The largest error is about 2e-6 of the largest output, in the gradient of the weights up to 5e-6, where the direct sum has 1e-6:
-//! the tests allow 2e-5. An infinity or NaN in the input spreads over the tiles that it lies in: NaN in up to 4x4 outputs for
-//! each of them.
+//! | kernel, stride | outputs of a tile | products for each pair of channels, of | where |
+//! |---|---|---|---|
+//! | 3x3, 1 | 4x4 | 36 of 144 | F(4x4, 3x3) |
+//! | 3x3, 2 | 2x2 | 25 of 36 | F(2, 2) for every other pixel, the pixels between them as they are |
+//! | 4x4, 2 | 2x2 | 36 of 64 | F(2, 2) for every other pixel, and for those between them |
+//!
+//! The largest error with stride 1 is about 2e-6 of the largest output, in the gradient of the weights up to 5e-6, where the direct sum has 1e-6:
+//! the tests allow 2e-5. With stride 2 nothing but sums and differences is transformed, and the error is that of the direct sum. An infinity or NaN
+//! in the input spreads over the tiles that it lies in: NaN in all outputs of each of them.
 //!
 //! Tensors are read and written as they are, `[batch, channels, height, width]`. A thread turns some rows of 16 channels at a time
 //! into lines with the channels side by side (see [`lines`](crate::lines)), where vector instructions transform 16 tiles at once.
 
 mod bands;
 mod gradient;
+mod method;
 mod tiles;
 mod transform;
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use macerator::{AutoArch, Simd, WithSimd};
@@ -24,20 +31,14 @@ use super::shape::Shape;
 use crate::finish::Finish;
 use crate::fresh::{Fresh, filled};
 use crate::lines::to_lines;
+use crate::prepared::Precision;
 use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, tile_product};
 use crate::scratch::with_scratch;
 use crate::vector::{LINE, fetch_lines};
 use bands::{Band, Part, bands};
-pub(super) use gradient::weight_gradient;
+use method::{Adjacent, Map, Method, Spread3, Spread4, Strided3, Strided4};
 use tiles::{ReadTiles, WritePixels, WriteTiles};
-use transform::{OfKernel, transform};
 
-/// Outputs of a tile in each direction.
-const TILE: usize = 4;
-/// Inputs of a tile in each direction.
-const WINDOW: usize = 6;
-/// Products for each pair of channels.
-const POINTS: usize = WINDOW * WINDOW;
 /// Channels below which the transforms cost more than they save.
 const FEWEST_CHANNELS: usize = 32;
 /// Tiles that are multiplied with all kernels at once: their products stay in the second-level cache.
@@ -51,58 +52,95 @@ const MOST_KERNELS: usize = 1 << 20;
 /// Channels whose kernels are transformed at once: 36 x 64 x 32 x 4 numbers are 300 kB.
 const SLICE: usize = 64;
 
-/// Whether this is the way to compute the convolution.
-pub(super) fn suits(shape: &Shape) -> bool {
-    shape.kernel == [3, 3]
-        && shape.stride == [1, 1]
-        && shape.dilation == [1, 1]
-        && shape.groups == 1
-        && shape.padding.iter().all(|&padding| padding <= 2)
-        && shape.channels_in.min(shape.channels_out) >= FEWEST_CHANNELS
-        && shape.output.iter().all(|&size| size >= TILE)
+/// A convolution that has a method.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Winograd<'a> {
+    Adjacent(&'a Shape),
+    Strided3(&'a Shape),
+    Strided4(&'a Shape),
 }
 
-/// The output, `[batch, channels_out, height, width]`.
-pub(super) fn forward(shape: &Shape, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
-    Layer::of(shape).run(input, weight, finish)
-}
+impl<'a> Winograd<'a> {
+    /// If this is the way to compute the convolution.
+    pub(super) fn of(shape: &'a Shape) -> Option<Self> {
+        let fits = shape.dilation == [1, 1]
+            && shape.groups == 1
+            && shape.channels_in.min(shape.channels_out) >= FEWEST_CHANNELS
+            && shape.output.iter().all(|&size| size >= 4);
+        match (shape.kernel, shape.stride, shape.padding) {
+            _ if !fits => None,
+            ([3, 3], [1, 1], [..=2, ..=2]) => Some(Self::Adjacent(shape)),
+            ([3, 3], [2, 2], [1, 1]) => Some(Self::Strided3(shape)),
+            ([4, 4], [2, 2], [1, 1]) => Some(Self::Strided4(shape)),
+            _ => None,
+        }
+    }
 
-/// The same of images whose [pixels](crate::channels_last) lie one after the other: `[batch, height, width, channels]`.
-pub(super) fn forward_of_pixels(
-    shape: &Shape,
-    input: &[f32],
-    weight: &[f32],
-    finish: Finish<'_>,
-) -> Vec<f32> {
-    Layer { images: Images::Pixels, ..Layer::of(shape) }.run(input, weight, finish)
-}
+    /// Whether it is also faster than the product with a weight that is [kept](crate::prepared) in such an order and precision.
+    pub(super) fn beats_kept(self, precision: Precision) -> bool {
+        let (shape, points, tile) = match self {
+            Self::Adjacent(_) => return true,
+            Self::Strided3(shape) => (shape, Strided3::POINTS, Strided3::TILE),
+            Self::Strided4(shape) => (shape, Strided4::POINTS, Strided4::TILE),
+        };
+        let tiles = shape.batch * shape.output.map(|size| size.div_ceil(tile)).iter().product::<usize>();
+        // In measurements, transforming a kernel cost as much as a few tiles, and a tile a fourth more than its products.
+        let cost = (tiles + 5) * points * 5 / 4;
+        precision == Precision::F32 && cost < shape.batch * shape.pixels_out() * shape.taps()
+    }
 
-/// The gradient of the input: a convolution of the output's gradient with the kernels turned round.
-pub(super) fn input_gradient(
-    shape: &Shape,
-    weight: &[f32],
-    gradient: &[f32],
-    finish: Finish<'_>,
-) -> Vec<f32> {
-    let layer = Layer {
-        batch: shape.batch,
-        channels_in: shape.channels_out,
-        channels_out: shape.channels_in,
-        input: shape.output,
-        output: shape.input,
-        padding: shape.padding.map(|padding| 2 - padding),
-        kernels: Kernels::TurnedRound,
-        images: Images::Planes,
-    };
-    layer.run(gradient, weight, finish)
+    /// The output, `[batch, channels_out, height, width]`.
+    pub(super) fn forward(self, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
+        self.forward_of(Images::Planes, input, weight, finish)
+    }
+
+    /// The same of images whose [pixels](crate::channels_last) lie one after the other: `[batch, height, width, channels]`.
+    pub(super) fn forward_of_pixels(self, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
+        self.forward_of(Images::Pixels, input, weight, finish)
+    }
+
+    fn forward_of(self, images: Images, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
+        match self {
+            Self::Adjacent(shape) => Layer::<Adjacent>::of(shape, images).run(input, weight, finish),
+            Self::Strided3(shape) => Layer::<Strided3>::of(shape, images).run(input, weight, finish),
+            Self::Strided4(shape) => Layer::<Strided4>::of(shape, images).run(input, weight, finish),
+        }
+    }
+
+    /// The gradient of the input: a convolution of the output's gradient with the kernels turned round.
+    pub(super) fn input_gradient(self, weight: &[f32], gradient: &[f32], finish: Finish<'_>) -> Vec<f32> {
+        match self {
+            Self::Adjacent(shape) => {
+                let padding = shape.padding.map(|padding| 2 - padding);
+                Layer::<Adjacent>::back(shape, padding).run(gradient, weight, finish)
+            }
+            Self::Strided3(shape) => Layer::<Spread3>::back(shape, [0, 0]).run(gradient, weight, finish),
+            Self::Strided4(shape) => Layer::<Spread4>::back(shape, [1, 1]).run(gradient, weight, finish),
+        }
+    }
+
+    /// The gradient of the weights, `[channels_out, channels_in, kernel height, kernel width]`.
+    pub(super) fn weight_gradient(self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Adjacent(shape) => {
+                Layer::<Adjacent>::of(shape, Images::Planes).weight_gradient(input, gradient)
+            }
+            Self::Strided3(shape) => {
+                Layer::<Strided3>::of(shape, Images::Planes).weight_gradient(input, gradient)
+            }
+            Self::Strided4(shape) => {
+                Layer::<Strided4>::of(shape, Images::Planes).weight_gradient(input, gradient)
+            }
+        }
+    }
 }
 
 /// How a layer sees the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kernels {
-    /// `[channels_out, channels_in, 3, 3]`.
+    /// `[channels_out, channels_in, height, width]`.
     AsStored,
-    /// `[channels_in, channels_out, 3, 3]`, each kernel from its end.
+    /// `[channels_in, channels_out, height, width]`, each kernel from its end.
     TurnedRound,
 }
 
@@ -122,7 +160,7 @@ fn spaced(tiles: usize) -> usize {
 
 /// A convolution as this file computes it, forwards or backwards.
 #[derive(Debug, Clone, Copy)]
-struct Layer {
+struct Layer<M> {
     batch: usize,
     channels_in: usize,
     channels_out: usize,
@@ -131,11 +169,12 @@ struct Layer {
     padding: [usize; 2],
     kernels: Kernels,
     images: Images,
+    method: PhantomData<M>,
 }
 
-impl Layer {
+impl<M: Method> Layer<M> {
     /// The convolution itself.
-    fn of(shape: &Shape) -> Self {
+    fn of(shape: &Shape, images: Images) -> Self {
         Self {
             batch: shape.batch,
             channels_in: shape.channels_in,
@@ -144,13 +183,29 @@ impl Layer {
             output: shape.output,
             padding: shape.padding,
             kernels: Kernels::AsStored,
+            images,
+            method: PhantomData,
+        }
+    }
+
+    /// The way back from the output's gradient to the input's.
+    fn back(shape: &Shape, padding: [usize; 2]) -> Self {
+        Self {
+            batch: shape.batch,
+            channels_in: shape.channels_out,
+            channels_out: shape.channels_in,
+            input: shape.output,
+            output: shape.input,
+            padding,
+            kernels: Kernels::TurnedRound,
             images: Images::Planes,
+            method: PhantomData,
         }
     }
 
     /// Tiles in each direction of an image.
     fn tiles(&self) -> [usize; 2] {
-        self.output.map(|size| size.div_ceil(TILE))
+        self.output.map(|size| size.div_ceil(M::TILE))
     }
 
     /// Blocks of 16 input channels.
@@ -162,7 +217,7 @@ impl Layer {
         let [rows, columns] = self.tiles();
         let tiles = self.batch * rows * columns;
         filled(self.batch * self.channels_out * self.output[0] * self.output[1], |output| {
-            if tiles > MOST_TILES && POINTS * self.channels_in * self.channels_out <= MOST_KERNELS {
+            if tiles > MOST_TILES && M::POINTS * self.channels_in * self.channels_out <= MOST_KERNELS {
                 let most = (TILES / columns).max(1);
                 // As many bands for each of a few threads.
                 let count = (self.batch * rows).div_ceil(most).next_multiple_of(EVEN);
@@ -180,28 +235,37 @@ impl Layer {
     fn by_tiles(&self, input: &[f32], weight: &[f32], finish: Finish<'_>, bands: Vec<Band<'_>>) {
         let groups = self.channels_out.div_ceil(STRIP);
         let kernel_step = self.channels_in + 1;
-        with_scratch(groups * POINTS * kernel_step * STRIP, |kernels| {
-            kernels.par_chunks_mut(POINTS * kernel_step * STRIP).enumerate().for_each(|(group, kernels)| {
-                let channels = 0..self.channels_in;
-                AutoArch::new().dispatch(TransformKernels { layer: self, weight, group, channels, kernels });
-            });
+        with_scratch(groups * M::POINTS * kernel_step * STRIP, |kernels| {
+            kernels.par_chunks_mut(M::POINTS * kernel_step * STRIP).enumerate().for_each(
+                |(group, kernels)| {
+                    let channels = 0..self.channels_in;
+                    AutoArch::new().dispatch(TransformKernels {
+                        layer: self,
+                        weight,
+                        group,
+                        channels,
+                        kernels,
+                    });
+                },
+            );
             let kernels: &[f32] = kernels;
             bands.into_par_iter().for_each(|band| {
                 let count = band.tiles(self);
                 let step = spaced(count);
-                let size = self.blocks() * POINTS * step * LINE;
-                with_scratch(size + POINTS * step * STRIP, |scratch| {
+                let size = self.blocks() * M::POINTS * step * LINE;
+                with_scratch(size + M::ALL_SUMS * step * STRIP, |scratch| {
                     let (tiles, products) = scratch.split_at_mut(size);
-                    for (block, tiles) in tiles.chunks_exact_mut(POINTS * step * LINE).enumerate() {
+                    for (block, tiles) in tiles.chunks_exact_mut(M::POINTS * step * LINE).enumerate() {
                         let rows = band.rows.clone();
                         AutoArch::new().dispatch(ReadTiles { layer: self, input, rows, block, tiles });
                     }
-                    let kernels = kernels.chunks_exact(POINTS * kernel_step * STRIP);
+                    let kernels = kernels.chunks_exact(M::POINTS * kernel_step * STRIP);
                     let rows = band.rows.clone();
                     for ((group, part), kernels) in band.groups(self).into_iter().enumerate().zip(kernels) {
                         let rows = rows.clone();
                         let channels = 0..self.channels_in;
-                        Multiply { tiles, count, channels, kernels, ahead: &[], products }.run();
+                        let method = self.method;
+                        Multiply { method, tiles, count, channels, kernels, ahead: &[], products }.run();
                         self.write(rows, group, finish, products, part);
                     }
                 });
@@ -214,19 +278,19 @@ impl Layer {
         let count = band.tiles(self);
         let step = spaced(count);
         let rows = band.rows.clone();
-        with_scratch(self.blocks() * POINTS * step * LINE, |tiles| {
-            tiles.par_chunks_exact_mut(POINTS * step * LINE).enumerate().for_each(|(block, tiles)| {
+        with_scratch(self.blocks() * M::POINTS * step * LINE, |tiles| {
+            tiles.par_chunks_exact_mut(M::POINTS * step * LINE).enumerate().for_each(|(block, tiles)| {
                 let rows = rows.clone();
                 AutoArch::new().dispatch(ReadTiles { layer: self, input, rows, block, tiles });
             });
             let tiles: &[f32] = tiles;
             band.groups(self).into_par_iter().enumerate().for_each(|(group, part)| {
-                let size = POINTS * (SLICE + 1) * STRIP;
-                with_scratch(size + POINTS * step * STRIP, |scratch| {
+                let size = M::POINTS * (SLICE + 1) * STRIP;
+                with_scratch(size + M::ALL_SUMS * step * STRIP, |scratch| {
                     let (kernels, products) = scratch.split_at_mut(size);
                     for start in (0..self.channels_in).step_by(SLICE) {
                         let channels = start..(start + SLICE).min(self.channels_in);
-                        let kernels = &mut kernels[..POINTS * (channels.len() + 1) * STRIP];
+                        let kernels = &mut kernels[..M::POINTS * (channels.len() + 1) * STRIP];
                         AutoArch::new().dispatch(TransformKernels {
                             layer: self,
                             weight,
@@ -238,7 +302,8 @@ impl Layer {
                             end if end == self.channels_in => self.slice_of(weight, group + 1, 0),
                             end => self.slice_of(weight, group, end),
                         };
-                        Multiply { tiles, count, channels, kernels, ahead, products }.run();
+                        let method = self.method;
+                        Multiply { method, tiles, count, channels, kernels, ahead, products }.run();
                     }
                     self.write(rows.clone(), group, finish, products, part);
                 });
@@ -250,8 +315,8 @@ impl Layer {
     fn slice_of<'a>(&self, weight: &'a [f32], group: usize, channel: usize) -> Vec<&'a [f32]> {
         match self.kernels {
             Kernels::AsStored => {
-                let channels = channel * 9..self.channels_in.min(channel + SLICE) * 9;
-                let kernels = weight.chunks_exact(self.channels_in * 9).skip(group * STRIP).take(STRIP);
+                let channels = channel * M::TAPS..self.channels_in.min(channel + SLICE) * M::TAPS;
+                let kernels = weight.chunks_exact(self.channels_in * M::TAPS).skip(group * STRIP).take(STRIP);
                 kernels.map(|kernels| &kernels[channels.clone()]).collect()
             }
             Kernels::TurnedRound => Vec::new(),
@@ -274,13 +339,13 @@ impl Layer {
     /// Pixels before a row of tiles, counted through the batch.
     fn pixels_before(&self, row: usize) -> usize {
         let ([rows, _], [height, width]) = (self.tiles(), self.output);
-        (row / rows * height + row % rows * TILE) * width
+        (row / rows * height + row % rows * M::TILE) * width
     }
 }
 
 /// From the weights to `[point, channel in, 32 channels out]`, a row to spare at each point.
-struct TransformKernels<'a> {
-    layer: &'a Layer,
+struct TransformKernels<'a, M> {
+    layer: &'a Layer<M>,
     weight: &'a [f32],
     group: usize,
     /// Of the input.
@@ -288,38 +353,39 @@ struct TransformKernels<'a> {
     kernels: &'a mut [f32],
 }
 
-impl WithSimd for TransformKernels<'_> {
+impl<M: Method> WithSimd for TransformKernels<'_, M> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let (channels_in, channels_out) = (self.layer.channels_in, self.layer.channels_out);
         let kernels = self.kernels.as_chunks_mut::<LINE>().0;
-        let step = kernels.len() / POINTS;
-        let mut lines = [[0.0; LINE]; 9 * LINE];
+        let step = kernels.len() / M::POINTS;
+        let mut lines = vec![[0.0; LINE]; M::TAPS * LINE];
         for half in 0..STRIP / LINE {
             let out = self.group * STRIP + half * LINE;
             let rows = channels_out.saturating_sub(out).min(LINE);
             for channel in self.channels.clone().step_by(LINE) {
                 let count = LINE.min(self.channels.end - channel);
-                let lines = &mut lines[..9 * count];
+                let lines = &mut lines[..M::TAPS * count];
                 match self.layer.kernels {
                     _ if rows == 0 => lines.fill([0.0; LINE]),
                     Kernels::AsStored => {
-                        let source = &self.weight[(out * channels_in + channel) * 9..];
-                        to_lines::<S>(source, channels_in * 9, rows, lines);
+                        let source = &self.weight[(out * channels_in + channel) * M::TAPS..];
+                        to_lines::<S>(source, channels_in * M::TAPS, rows, lines);
                     }
                     Kernels::TurnedRound => {
-                        for (index, kernel) in lines.chunks_exact_mut(9).enumerate() {
-                            let source = &self.weight[((channel + index) * channels_out + out) * 9..];
-                            to_lines::<S>(source, 9, rows, kernel);
+                        for (index, kernel) in lines.chunks_exact_mut(M::TAPS).enumerate() {
+                            let source = &self.weight[((channel + index) * channels_out + out) * M::TAPS..];
+                            to_lines::<S>(source, M::TAPS, rows, kernel);
                             kernel.reverse();
                         }
                     }
                 }
-                for (index, kernel) in lines.chunks_exact(9).enumerate() {
+                for (index, kernel) in lines.chunks_exact(M::TAPS).enumerate() {
                     let at = (channel - self.channels.start + index) * (STRIP / LINE) + half;
-                    transform::<S, OfKernel, 3, 6>(kernel, [3, 1], &mut kernels[at..], [WINDOW * step, step]);
+                    let (from, to) = ([M::OfKernel::FROM, 1], [M::OfKernel::TO * step, step]);
+                    M::OfKernel::apply::<S>(kernel, from, &mut kernels[at..], to);
                 }
             }
         }
@@ -327,7 +393,8 @@ impl WithSimd for TransformKernels<'_> {
 }
 
 /// The products of tiles and kernels at each point, for 32 output channels, summed over some input channels.
-struct Multiply<'a> {
+struct Multiply<'a, M> {
+    method: PhantomData<M>,
     /// `[block, point, tile]` lines.
     tiles: &'a [f32],
     /// Of tiles, which are [`spaced`].
@@ -337,29 +404,31 @@ struct Multiply<'a> {
     kernels: &'a [f32],
     /// What is read next, which comes from memory meanwhile: as many parts as there are points at most.
     ahead: &'a [&'a [f32]],
-    /// `[point, tile]` rows.
+    /// `[sum, tile]` rows.
     products: &'a mut [f32],
 }
 
-impl Multiply<'_> {
+impl<M: Method> Multiply<'_, M> {
     fn run(self) {
         AutoArch::new().dispatch(self);
     }
 }
 
-impl WithSimd for Multiply<'_> {
+impl<M: Method> WithSimd for Multiply<'_, M> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let step = spaced(self.count);
-        let block = POINTS * step;
+        let block = M::POINTS * step;
         let tiles = &self.tiles.as_chunks::<LINE>().0[self.channels.start / LINE * block..];
         let kernels = self.kernels.as_chunks::<STRIP>().0;
-        let kernels = kernels.chunks_exact(kernels.len() / POINTS);
-        let products = self.products.as_chunks_mut::<STRIP>().0.chunks_exact_mut(step);
-        let start = if self.channels.start == 0 { Start::Zero } else { Start::Tile };
-        for (point, (kernels, products)) in kernels.zip(products).enumerate() {
+        let kernels = kernels.chunks_exact(kernels.len() / M::POINTS);
+        let products = self.products.as_chunks_mut::<STRIP>().0;
+        for (point, kernels) in kernels.enumerate() {
+            let (sum, is_first) = M::sum_of(point);
+            let start = if is_first && self.channels.start == 0 { Start::Zero } else { Start::Tile };
+            let products = &mut products[sum * step..][..step];
             let kernels: &[StripRow] = &kernels[..self.channels.len()];
             if let Some(ahead) = self.ahead.get(point) {
                 fetch_lines(ahead, ahead.len().div_ceil(LINE) + 1);

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Images, Layer, TILE};
+use super::method::Method;
+use super::{Images, Layer};
 use crate::fresh::Fresh;
 use crate::product::{STRIP, in_pieces};
 
@@ -29,12 +30,12 @@ pub(super) enum Part<'a> {
 }
 
 impl<'a> Band<'a> {
-    pub(super) fn tiles(&self, layer: &Layer) -> usize {
+    pub(super) fn tiles<M: Method>(&self, layer: &Layer<M>) -> usize {
         self.rows.len() * layer.tiles()[1]
     }
 
     /// In parts of 32 channels.
-    pub(super) fn groups(self, layer: &Layer) -> Vec<Part<'a>> {
+    pub(super) fn groups<M: Method>(self, layer: &Layer<M>) -> Vec<Part<'a>> {
         match self.output {
             Output::Planes(groups) => groups.into_iter().map(Part::Planes).collect(),
             Output::Pixels(pixels) => {
@@ -52,7 +53,7 @@ impl<'a> Band<'a> {
 }
 
 /// Cuts the output into at most `count` bands of nearly as many rows of tiles.
-pub(super) fn bands<'a>(layer: &Layer, output: Fresh<'a>, count: usize) -> Vec<Band<'a>> {
+pub(super) fn bands<'a, M: Method>(layer: &Layer<M>, output: Fresh<'a>, count: usize) -> Vec<Band<'a>> {
     let rows = layer.batch * layer.tiles()[0];
     let ranges = in_pieces(rows, count.min(rows)).map(|(start, len)| start..start + len);
     match layer.images {
@@ -72,7 +73,11 @@ pub(super) fn bands<'a>(layer: &Layer, output: Fresh<'a>, count: usize) -> Vec<B
     }
 }
 
-fn bands_of_planes<'a>(layer: &Layer, output: Fresh<'a>, ranges: Vec<Range<usize>>) -> Vec<Band<'a>> {
+fn bands_of_planes<'a, M: Method>(
+    layer: &Layer<M>,
+    output: Fresh<'a>,
+    ranges: Vec<Range<usize>>,
+) -> Vec<Band<'a>> {
     let rows = layer.tiles()[0];
     let groups = layer.channels_out.div_ceil(STRIP);
     let mut bands: Vec<(Range<usize>, Vec<Vec<Fresh<'a>>>)> =
@@ -86,7 +91,7 @@ fn bands_of_planes<'a>(layer: &Layer, output: Fresh<'a>, ranges: Vec<Range<usize
             if rest.is_empty() {
                 break;
             }
-            let len = ((rows.end - row) * TILE * width).min(rest.len());
+            let len = ((rows.end - row) * M::TILE * width).min(rest.len());
             let (piece, after) = rest.split_at(len);
             groups[channel / STRIP].push(piece);
             (row, rest) = (rows.end, after);

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use macerator::{Simd, WithSimd};
 
-use super::transform::{OfInput, ToOutput, transform};
-use super::{Images, Layer, POINTS, TILE, WINDOW};
+use super::method::{Map, Method};
+use super::{Images, Layer};
 use crate::channels_last::put;
 use crate::finish::{Finish, OfChannels};
 use crate::lines::{from_lines, to_lines};
@@ -13,27 +13,30 @@ use crate::matrix::padded;
 use crate::product::STRIP;
 use crate::vector::{LINE, Line};
 
+/// Pixels of the largest tile.
+const MOST_PIXELS: usize = 16;
+
 /// From the input to `[point, tile]` lines of a block of channels.
-pub(super) struct ReadTiles<'a> {
-    pub(super) layer: &'a Layer,
+pub(super) struct ReadTiles<'a, M> {
+    pub(super) layer: &'a Layer<M>,
     pub(super) input: &'a [f32],
     pub(super) rows: Range<usize>,
     pub(super) block: usize,
     pub(super) tiles: &'a mut [f32],
 }
 
-impl WithSimd for ReadTiles<'_> {
+impl<M: Method> WithSimd for ReadTiles<'_, M> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let [rows, columns] = self.layer.tiles();
         let tiles = self.tiles.as_chunks_mut::<LINE>().0;
-        let step = tiles.len() / POINTS;
-        let width = columns * TILE + 2;
-        let mut window = vec![[0.0; LINE]; WINDOW * width];
+        let step = tiles.len() / M::POINTS;
+        let width = columns * M::STEP + M::WINDOW - M::STEP;
+        let mut window = vec![[0.0; LINE]; M::WINDOW * width];
         for (index, row) in self.rows.enumerate() {
-            let (image, first) = (row / rows, row % rows * TILE);
+            let (image, first) = (row / rows, row % rows * M::STEP);
             let source = Source {
                 numbers: self.input,
                 images: self.layer.images,
@@ -44,12 +47,8 @@ impl WithSimd for ReadTiles<'_> {
             source.read_rows::<S>(image, self.block, first, &mut window, width);
             for column in 0..columns {
                 let to = &mut tiles[index * columns + column..];
-                transform::<S, OfInput, 6, 6>(
-                    &window[column * TILE..],
-                    [width, 1],
-                    to,
-                    [WINDOW * step, step],
-                );
+                let (from, points) = (&window[column * M::STEP..], M::OfWindow::TO);
+                M::OfWindow::apply::<S>(from, [width, 1], to, [points * step, step]);
             }
         }
     }
@@ -106,8 +105,8 @@ impl Source<'_> {
 }
 
 /// From the products to the 32 channels of the output's pixels.
-pub(super) struct WritePixels<'a, 'b> {
-    pub(super) layer: &'a Layer,
+pub(super) struct WritePixels<'a, 'b, M> {
+    pub(super) layer: &'a Layer<M>,
     pub(super) rows: Range<usize>,
     pub(super) group: usize,
     pub(super) finish: Finish<'a>,
@@ -116,7 +115,7 @@ pub(super) struct WritePixels<'a, 'b> {
     pub(super) pixels: Vec<&'b mut [f32]>,
 }
 
-impl WithSimd for WritePixels<'_, '_> {
+impl<M: Method> WithSimd for WritePixels<'_, '_, M> {
     type Output = ();
 
     #[inline(always)]
@@ -124,7 +123,7 @@ impl WithSimd for WritePixels<'_, '_> {
         let Self { layer, rows, group, finish, products, mut pixels } = self;
         let ([tile_rows, columns], [height, width]) = (layer.tiles(), layer.output);
         let products = products.as_chunks::<LINE>().0;
-        let step = products.len() / POINTS;
+        let step = products.len() / M::ALL_SUMS;
         let channel = group * STRIP;
         let halves = (layer.channels_out - channel).div_ceil(LINE).min(STRIP / LINE);
         let mut of_channels = [const { OfChannels::NONE }; STRIP / LINE];
@@ -134,28 +133,25 @@ impl WithSimd for WritePixels<'_, '_> {
         let first = layer.pixels_before(rows.start);
         for (index, row) in rows.enumerate() {
             let above = layer.pixels_before(row);
-            let tile_height = TILE.min(height - row % tile_rows * TILE);
+            let tile_height = M::TILE.min(height - row % tile_rows * M::TILE);
             for column in 0..columns {
-                let tile_width = TILE.min(width - column * TILE);
+                let tile_width = M::TILE.min(width - column * M::TILE);
                 let from = &products[(index * columns + column) * (STRIP / LINE)..];
                 for (half, of_channels) in of_channels[..halves].iter().enumerate() {
                     let channel = channel + half * LINE;
-                    let mut tile = [[0.0; LINE]; TILE * TILE];
-                    transform::<S, ToOutput, 6, 4>(
-                        &from[half..],
-                        [WINDOW * step, step],
-                        &mut tile,
-                        [TILE, 1],
-                    );
-                    let first_pixel = above + column * TILE;
-                    for (row, lines) in tile.chunks_exact_mut(TILE).take(tile_height).enumerate() {
+                    let mut tile = [[0.0; LINE]; MOST_PIXELS];
+                    let tile = &mut tile[..M::TILE * M::TILE];
+                    let apart = [M::ToTile::FROM * step, step];
+                    M::ToTile::apply::<S>(&from[half..], apart, tile, [M::TILE, 1]);
+                    let first_pixel = above + column * M::TILE;
+                    for (row, lines) in tile.chunks_exact_mut(M::TILE).take(tile_height).enumerate() {
                         for (pixel, line) in (first_pixel + row * width..).zip(&mut lines[..tile_width]) {
                             let start = pixel * layer.channels_out + channel;
                             finish.pixel::<S, LINE>(of_channels, start, line);
                         }
                     }
                     finish.slow_nonlinearity(tile.as_flattened_mut());
-                    for (row, lines) in tile.chunks_exact(TILE).take(tile_height).enumerate() {
+                    for (row, lines) in tile.chunks_exact(M::TILE).take(tile_height).enumerate() {
                         let pixels = &mut pixels[first_pixel + row * width - first..];
                         for (pixel, line) in pixels.iter_mut().zip(&lines[..tile_width]) {
                             put(line, &mut pixel[half * LINE..]);
@@ -168,8 +164,8 @@ impl WithSimd for WritePixels<'_, '_> {
 }
 
 /// From the products to the output's rows of 32 channels.
-pub(super) struct WriteTiles<'a, 'b> {
-    pub(super) layer: &'a Layer,
+pub(super) struct WriteTiles<'a, 'b, M> {
+    pub(super) layer: &'a Layer<M>,
     pub(super) rows: Range<usize>,
     pub(super) group: usize,
     pub(super) finish: Finish<'a>,
@@ -177,7 +173,7 @@ pub(super) struct WriteTiles<'a, 'b> {
     pub(super) planes: &'a mut [&'b mut [f32]],
 }
 
-impl WithSimd for WriteTiles<'_, '_> {
+impl<M: Method> WithSimd for WriteTiles<'_, '_, M> {
     type Output = ();
 
     #[inline(always)]
@@ -185,11 +181,11 @@ impl WithSimd for WriteTiles<'_, '_> {
         let [rows, columns] = self.layer.tiles();
         let [height, width] = self.layer.output;
         let products = self.products.as_chunks::<LINE>().0;
-        let step = products.len() / POINTS;
+        let step = products.len() / M::ALL_SUMS;
         let first_channel = self.group * STRIP;
         let channels = STRIP.min(self.layer.channels_out - first_channel);
-        let line_width = columns * TILE;
-        let mut lines = vec![[0.0; LINE]; TILE * line_width];
+        let line_width = columns * M::TILE;
+        let mut lines = vec![[0.0; LINE]; M::TILE * line_width];
         let first_image = self.rows.start / rows;
         for (index, row) in self.rows.clone().enumerate() {
             let (image, tile_row) = (row / rows, row % rows);
@@ -199,8 +195,8 @@ impl WithSimd for WriteTiles<'_, '_> {
             for (half, planes) in planes.chunks_mut(LINE).enumerate() {
                 for column in 0..columns {
                     let from = &products[(index * columns + column) * (STRIP / LINE) + half..];
-                    let to = &mut lines[column * TILE..];
-                    transform::<S, ToOutput, 6, 4>(from, [WINDOW * step, step], to, [line_width, 1]);
+                    let to = &mut lines[column * M::TILE..];
+                    M::ToTile::apply::<S>(from, [M::ToTile::FROM * step, step], to, [line_width, 1]);
                 }
                 let first = first_channel + half * LINE;
                 let (mut scale, mut shift) = ([1.0; LINE], [0.0; LINE]);
@@ -209,14 +205,14 @@ impl WithSimd for WriteTiles<'_, '_> {
                     (*scale, *shift) =
                         (self.finish.scale_of(first + index), self.finish.shift_of(first + index));
                 }
-                let rows = TILE.min(height - tile_row * TILE);
-                let at = (tile_row - start) * TILE * width;
+                let rows = M::TILE.min(height - tile_row * M::TILE);
+                let at = (tile_row - start) * M::TILE * width;
                 for (row, lines) in lines.chunks_exact(line_width).take(rows).enumerate() {
                     from_lines::<S>(&lines[..width], &scale, &shift, planes, at + row * width);
                 }
                 for (index, plane) in planes.iter_mut().enumerate() {
                     let plane_start = (image * self.layer.channels_out + first + index) * height * width;
-                    let place = plane_start + tile_row * TILE * width;
+                    let place = plane_start + tile_row * M::TILE * width;
                     self.finish.after_shift(place, &mut plane[at..at + rows * width]);
                 }
             }
