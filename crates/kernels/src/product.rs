@@ -276,13 +276,9 @@ fn add_step<S: Simd, const ROWS: usize, const VECTORS: usize>(
     }
 }
 
-/// Adds to `tile` the product of the transpose of `left`, a line for each step of the sum, and a strip.
+/// Adds to `tile`, which has 8 or 16 rows, the product of the transpose of `left`, a line for each step of the sum, and a strip.
 #[inline(always)]
-pub(crate) fn add_transposed_product<S: Simd>(
-    left: &[Line],
-    strip: &[StripRow],
-    tile: &mut [StripRow; LINE],
-) {
+pub(crate) fn add_transposed_product<S: Simd>(left: &[Line], strip: &[StripRow], tile: &mut [StripRow]) {
     match lanes::<S>() {
         16 => add_transposed_rows::<S, 8, 2>(left, strip, tile),
         8 => add_transposed_rows::<S, 4, 2>(left, strip, tile),
@@ -294,7 +290,7 @@ pub(crate) fn add_transposed_product<S: Simd>(
 fn add_transposed_rows<S: Simd, const ROWS: usize, const VECTORS: usize>(
     left: &[Line],
     strip: &[StripRow],
-    tile: &mut [StripRow; LINE],
+    tile: &mut [StripRow],
 ) {
     for (part, tile) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
         for column in (0..STRIP).step_by(VECTORS * lanes::<S>()) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use macerator::{AutoArch, Simd, VFma, WithSimd};
+use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::lowered::with_planes;
@@ -11,10 +11,12 @@ use super::patches::Patches;
 use super::shape::Shape;
 use crate::finish::Finish;
 use crate::fresh::filled;
-use crate::lines::add_up;
-use crate::product::{Left, STRIP, Start, StripRow, TILE, most_rows, pieces, product};
+use crate::lines::{to_lines, transposed};
+use crate::product::{
+    Left, STRIP, Start, StripRow, TILE, add_transposed_product, in_pieces, most_rows, pieces, product,
+};
 use crate::scratch::with_scratch;
-use crate::vector::{Floats, LINE, Line, lanes, load, multiply_add, splat, store};
+use crate::vector::{LINE, Line};
 
 /// The gradient of the input, `[batch, channels_in, height, width]`: what each output pixel gives to its patch.
 pub(super) fn input(shape: &Shape, weight: &[f32], gradient: &[f32], finish: Finish<'_>) -> Vec<f32> {
@@ -169,166 +171,170 @@ impl WithSimd for InputGradient<'_> {
     }
 }
 
-/// Output pixels that are summed before the next are read.
-const CHUNK: usize = 512;
-/// Sums, of 16 numbers each, that a thread keeps in its second-level cache.
-const SUMS: usize = 8192;
+/// Output pixels that are summed before the next are read: patches of 32 elements are 16 kB.
+const CHUNK: usize = 128;
+/// Sums that a thread keeps in its second-level cache, 256 kB.
+const SUMS: usize = 1 << 16;
+/// Parts that the work falls into at least, where it can, whatever the number of threads.
+const PARTS: usize = 8;
+/// Rows of sums that are computed at once at most.
+const ROWS: usize = 8;
 
 /// The gradient of the weights: the products of the output's gradient and the patches, summed over all pixels.
 ///
-/// Both factors have their pixels side by side, so a register holds partial sums of one element, which are added at the end.
+/// Both factors are turned round, so that a pixel has 16 numbers of the gradient and 32 of its patch side by side.
 pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let (depth, rows, plane) = (shape.depth(), shape.group_out(), shape.pixels_out());
-    let pixels = shape.batch * plane;
+    let (depth, rows) = (shape.depth(), shape.group_out());
+    let pixels = shape.batch * shape.pixels_out();
     let mut output = vec![0.0; shape.channels_out * depth];
     if pixels == 0 {
         return output;
     }
-    let width = pixels.next_multiple_of(LINE);
-    with_scratch(shape.channels_out * width, |side_by_side| {
-        side_by_side.par_chunks_mut(width).enumerate().for_each(|(channel, row)| {
-            for (image, part) in row[..pixels].chunks_exact_mut(plane).enumerate() {
-                part.copy_from_slice(&gradient[(image * shape.channels_out + channel) * plane..][..plane]);
-            }
-            row[pixels..].fill(0.0);
+    let blocks = rows.div_ceil(LINE);
+    with_scratch(shape.groups * blocks * pixels * LINE, |turned| {
+        turned.par_chunks_exact_mut(pixels * LINE).enumerate().for_each(|(index, lines)| {
+            let (group, block) = (index / blocks, index % blocks);
+            AutoArch::new().dispatch(TurnGradient { shape, gradient, group, block, lines });
         });
-        let gradient: &[f32] = side_by_side;
-        let most =
-            (SUMS / rows).clamp(COLUMNS, 10 * COLUMNS).min(depth.div_ceil(4)).next_multiple_of(COLUMNS);
-        let columns: Vec<Range<usize>> = pieces(depth, most).map(|(start, len)| start..start + len).collect();
-        let parts: Vec<_> = (0..shape.groups)
-            .flat_map(|group| columns.iter().map(move |columns| (group, columns.clone())))
-            .collect();
-        let sums: Vec<Vec<f32>> = with_planes(shape, input, |layout, input| {
-            let sums_of = |(group, columns): &(usize, Range<usize>)| {
-                let (group, columns) = (*group, columns.clone());
-                let gradient = &gradient[group * rows * width..][..rows * width];
-                let lines = rows * columns.len();
-                let mut sums = vec![0.0; lines];
-                let output = &mut sums;
-                with_scratch(columns.len() * CHUNK + lines * LINE, |scratch| {
-                    let op = WeightGradient { layout, input, gradient, group, columns, output, scratch };
+        let gradient: &[Line] = turned.as_chunks().0;
+        let strips = depth.div_ceil(STRIP);
+        let most = strips.div_ceil(PARTS).min(SUMS / (blocks * LINE * STRIP)).max(1);
+        let strip_parts = strips.div_ceil(most);
+        let pixel_parts = PARTS.div_ceil(strip_parts * shape.groups).min(pixels.div_ceil(CHUNK));
+        let mut parts = Vec::with_capacity(shape.groups * strip_parts * pixel_parts);
+        for group in 0..shape.groups {
+            for (strip, count) in in_pieces(strips, strip_parts) {
+                let columns = strip * STRIP..((strip + count) * STRIP).min(depth);
+                for (start, len) in in_pieces(pixels, pixel_parts) {
+                    parts.push(WeightPart { group, columns: columns.clone(), pixels: start..start + len });
+                }
+            }
+        }
+        let sums: Vec<Vec<StripRow>> = with_planes(shape, input, |layout, input| {
+            let sums_of = |part: &WeightPart| {
+                let gradient = &gradient[part.group * blocks * pixels..][..blocks * pixels];
+                let mut sums = vec![[0.0; STRIP]; part.columns.len().div_ceil(STRIP) * blocks * LINE];
+                with_scratch(2 * CHUNK * STRIP, |scratch| {
+                    let (matrix, strip) = scratch.split_at_mut(CHUNK * STRIP);
+                    let (part, sums) = (part.clone(), sums.as_mut_slice());
+                    let op = WeightGradient { layout, input, gradient, part, sums, matrix, strip };
                     AutoArch::new().dispatch(op);
                 });
                 sums
             };
             parts.par_iter().map(sums_of).collect()
         });
-        for ((group, columns), sums) in parts.iter().zip(&sums) {
-            let target = output[group * rows * depth..].chunks_exact_mut(depth);
-            for (row, sums) in target.zip(sums.chunks_exact(columns.len())) {
-                row[columns.clone()].copy_from_slice(sums);
+        output.par_chunks_exact_mut(depth).enumerate().for_each(|(channel, output)| {
+            let (group, row) = (channel / rows, channel % rows);
+            for (part, sums) in parts.iter().zip(&sums).filter(|(part, _)| part.group == group) {
+                let columns = output[part.columns.clone()].chunks_mut(STRIP);
+                for (output, sums) in columns.zip(sums[row..].iter().step_by(blocks * LINE)) {
+                    for (sum, part) in output.iter_mut().zip(sums) {
+                        *sum += part;
+                    }
+                }
             }
-        }
+        });
     });
     output
+}
+
+/// From 16 rows of the output's gradient to a line for each pixel.
+struct TurnGradient<'a> {
+    shape: &'a Shape,
+    gradient: &'a [f32],
+    group: usize,
+    /// Of rows, within the group.
+    block: usize,
+    lines: &'a mut [f32],
+}
+
+impl WithSimd for TurnGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let Self { shape, gradient, group, block, lines } = self;
+        let plane = shape.pixels_out();
+        let rows = LINE.min(shape.group_out() - block * LINE);
+        let first = group * shape.group_out() + block * LINE;
+        for (image, lines) in lines.as_chunks_mut().0.chunks_exact_mut(plane).enumerate() {
+            let source = &gradient[(image * shape.channels_out + first) * plane..];
+            to_lines::<S>(source, plane, rows, lines);
+        }
+    }
+}
+
+/// Some of the sums, over some of the pixels.
+#[derive(Clone)]
+struct WeightPart {
+    group: usize,
+    /// Of the weights of an output channel.
+    columns: Range<usize>,
+    /// Of the output, counted through the batch.
+    pixels: Range<usize>,
 }
 
 struct WeightGradient<'a> {
     layout: Layout<'a>,
     /// As the layout says.
     input: &'a [f32],
-    /// `[rows, pixels]` of the group, the pixels padded to a multiple of [`LINE`].
-    gradient: &'a [f32],
-    group: usize,
-    /// Of the weights.
-    columns: Range<usize>,
-    /// `[rows, columns]`.
-    output: &'a mut [f32],
-    /// For the patches, and a line for each element of the output.
-    scratch: &'a mut [f32],
+    /// Of the group: `[block, pixel]`.
+    gradient: &'a [Line],
+    part: WeightPart,
+    /// `[strip, block, row of the block]`.
+    sums: &'a mut [StripRow],
+    /// For the patches of a chunk: a row for each column.
+    matrix: &'a mut [f32],
+    /// For the same, turned round: a row for each pixel.
+    strip: &'a mut [f32],
 }
-
-/// Rows and columns of sums that are computed at a time.
-const ROWS: usize = 4;
-const COLUMNS: usize = 6;
 
 impl WithSimd for WeightGradient<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let (rows, columns) = (self.layout.shape.group_out(), self.columns.len());
-        let pixels = self.layout.shape.batch * self.layout.shape.pixels_out();
-        let width = pixels.next_multiple_of(LINE);
-        let mut patches = Patches::new(self.layout, self.layout.shape.channels_in, CHUNK);
-        let channel = self.group * self.layout.shape.group_in();
-        let (matrix, sums) = self.scratch.split_at_mut(columns * CHUNK);
-        let sums = sums.as_chunks_mut::<LINE>().0;
-        sums.fill([0.0; LINE]);
-        for start in (0..pixels).step_by(CHUNK) {
-            let range = start..(start + CHUNK).min(pixels);
-            let len = range.len().next_multiple_of(LINE);
-            if len > range.len() {
-                matrix.fill(0.0);
-            }
-            patches.select(range);
-            patches.gather(self.input, channel, self.columns.clone(), matrix, columns * CHUNK);
-            for row in (0..rows).step_by(ROWS) {
-                let last_row = (row + ROWS).min(rows);
-                // At the edges a row or column is computed again, which is cheaper than a loop of its own.
-                let left = std::array::from_fn(|index| {
-                    &self.gradient[(row + index).min(last_row - 1) * width + start..][..len]
-                });
-                for column in (0..columns).step_by(COLUMNS) {
-                    let last_column = (column + COLUMNS).min(columns);
-                    let right = std::array::from_fn(|index| {
-                        &matrix[(column + index).min(last_column - 1) * CHUNK..][..len]
-                    });
-                    let tile = dots::<S>(left, right);
-                    for (row, tile) in (row..last_row).zip(&tile) {
-                        let sums = &mut sums[row * columns + column..row * columns + last_column];
-                        for (sum, part) in sums.iter_mut().zip(tile) {
-                            let total = load::<S>(sum) + *part;
-                            store(sum, total);
-                        }
-                    }
+        let Self { layout, input, gradient, part, sums, matrix, strip } = self;
+        let rows = layout.shape.group_out();
+        let blocks = rows.div_ceil(LINE);
+        let pixels = gradient.len() / blocks;
+        let channel = part.group * layout.shape.group_in();
+        let strip = strip.as_chunks_mut::<STRIP>().0;
+        let mut patches = Patches::new(layout, layout.shape.channels_in, CHUNK);
+        for start in part.pixels.clone().step_by(CHUNK) {
+            let len = CHUNK.min(part.pixels.end - start);
+            patches.select(start..start + len);
+            for (index, sums) in sums.chunks_exact_mut(blocks * LINE).enumerate() {
+                let first = part.columns.start + index * STRIP;
+                let columns = first..(first + STRIP).min(part.columns.end);
+                let count = columns.len();
+                patches.gather(input, channel, columns, matrix, matrix.len());
+                turn::<S>(matrix, count, strip);
+                for (block, sums) in sums.chunks_exact_mut(LINE).enumerate() {
+                    let lines = &gradient[block * pixels + start..][..len];
+                    let rows = LINE.min(rows - block * LINE).next_multiple_of(ROWS);
+                    add_transposed_product::<S>(lines, strip, &mut sums[..rows]);
                 }
             }
         }
-        add_up::<S>(sums, self.output);
     }
 }
 
-/// The products of each of the left rows with each of the right ones, summed lane by lane.
+/// The first `rows` of a matrix with [`CHUNK`] columns, up to 32, as the columns of a strip.
 #[inline(always)]
-fn dots<S: Simd>(left: [&[f32]; ROWS], right: [&[f32]; COLUMNS]) -> [[Floats<S>; COLUMNS]; ROWS] {
-    let mut tile = [[splat::<S>(0.0); COLUMNS]; ROWS];
-    // With 16 registers the sums don't fit at once: two rows of three columns do.
-    let (rows, columns) =
-        if lanes::<S>() == 16 || f32::is_accelerated::<S>() && lanes::<S>() == 4 { (4, 6) } else { (4, 2) };
-    match (rows, columns) {
-        (4, 6) => dots_of::<S, 4, 6>(left, right, &mut tile, 0),
-        _ => {
-            for column in (0..COLUMNS).step_by(2) {
-                dots_of::<S, 4, 2>(left, [right[column], right[column + 1]], &mut tile, column);
+fn turn<S: Simd>(matrix: &[f32], rows: usize, strip: &mut [StripRow]) {
+    for half in 0..rows.div_ceil(LINE) {
+        let count = LINE.min(rows - half * LINE);
+        let mut square = [[0.0; LINE]; LINE];
+        for (index, strip) in strip.chunks_exact_mut(LINE).enumerate() {
+            for (row, numbers) in square[..count].iter_mut().enumerate() {
+                let source = &matrix[(half * LINE + row) * CHUNK + index * LINE..];
+                numbers.copy_from_slice(&source[..LINE]);
+            }
+            for (row, line) in strip.iter_mut().zip(transposed::<S>(&square)) {
+                row.as_chunks_mut::<LINE>().0[half] = line;
             }
         }
-    }
-    tile
-}
-
-#[inline(always)]
-fn dots_of<S: Simd, const R: usize, const C: usize>(
-    left: [&[f32]; R],
-    right: [&[f32]; C],
-    tile: &mut [[Floats<S>; COLUMNS]; ROWS],
-    column: usize,
-) {
-    let mut sums = [[splat::<S>(0.0); C]; R];
-    let len = left[0].len();
-    let mut at = 0;
-    while at + lanes::<S>() <= len {
-        let right: [Floats<S>; C] = std::array::from_fn(|index| load::<S>(&right[index][at..]));
-        for (sums, left) in sums.iter_mut().zip(&left) {
-            let left = load::<S>(&left[at..]);
-            for (sum, &right) in sums.iter_mut().zip(&right) {
-                *sum = multiply_add(left, right, *sum);
-            }
-        }
-        at += lanes::<S>();
-    }
-    for (tile, sums) in tile.iter_mut().zip(sums) {
-        tile[column..column + C].copy_from_slice(&sums);
     }
 }
