@@ -264,8 +264,16 @@ impl<M: Method> Layer<M> {
                     for ((group, part), kernels) in band.groups(self).into_iter().enumerate().zip(kernels) {
                         let rows = rows.clone();
                         let channels = 0..self.channels_in;
-                        let method = self.method;
-                        Multiply { method, tiles, count, channels, kernels, ahead: &[], products }.run();
+                        Multiply {
+                            points: Points::of::<M>(),
+                            tiles,
+                            count,
+                            channels,
+                            kernels,
+                            ahead: &[],
+                            products,
+                        }
+                        .run();
                         self.write(rows, group, finish, products, part);
                     }
                 });
@@ -302,8 +310,16 @@ impl<M: Method> Layer<M> {
                             end if end == self.channels_in => self.slice_of(weight, group + 1, 0),
                             end => self.slice_of(weight, group, end),
                         };
-                        let method = self.method;
-                        Multiply { method, tiles, count, channels, kernels, ahead, products }.run();
+                        Multiply {
+                            points: Points::of::<M>(),
+                            tiles,
+                            count,
+                            channels,
+                            kernels,
+                            ahead,
+                            products,
+                        }
+                        .run();
                     }
                     self.write(rows.clone(), group, finish, products, part);
                 });
@@ -392,9 +408,23 @@ impl<M: Method> WithSimd for TransformKernels<'_, M> {
     }
 }
 
+/// The points of a method, for what is compiled once for all.
+#[derive(Debug, Clone, Copy)]
+struct Points {
+    count: usize,
+    /// See [`Method::sum_of`].
+    sum_of: fn(usize) -> (usize, bool),
+}
+
+impl Points {
+    fn of<M: Method>() -> Self {
+        Self { count: M::POINTS, sum_of: M::sum_of }
+    }
+}
+
 /// The products of tiles and kernels at each point, for 32 output channels, summed over some input channels.
-struct Multiply<'a, M> {
-    method: PhantomData<M>,
+struct Multiply<'a> {
+    points: Points,
     /// `[block, point, tile]` lines.
     tiles: &'a [f32],
     /// Of tiles, which are [`spaced`].
@@ -408,25 +438,25 @@ struct Multiply<'a, M> {
     products: &'a mut [f32],
 }
 
-impl<M: Method> Multiply<'_, M> {
+impl Multiply<'_> {
     fn run(self) {
         AutoArch::new().dispatch(self);
     }
 }
 
-impl<M: Method> WithSimd for Multiply<'_, M> {
+impl WithSimd for Multiply<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let step = spaced(self.count);
-        let block = M::POINTS * step;
+        let block = self.points.count * step;
         let tiles = &self.tiles.as_chunks::<LINE>().0[self.channels.start / LINE * block..];
         let kernels = self.kernels.as_chunks::<STRIP>().0;
-        let kernels = kernels.chunks_exact(kernels.len() / M::POINTS);
+        let kernels = kernels.chunks_exact(kernels.len() / self.points.count);
         let products = self.products.as_chunks_mut::<STRIP>().0;
         for (point, kernels) in kernels.enumerate() {
-            let (sum, is_first) = M::sum_of(point);
+            let (sum, is_first) = (self.points.sum_of)(point);
             let start = if is_first && self.channels.start == 0 { Start::Zero } else { Start::Tile };
             let products = &mut products[sum * step..][..step];
             let kernels: &[StripRow] = &kernels[..self.channels.len()];

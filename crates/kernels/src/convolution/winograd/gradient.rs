@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::method::{Differentiable, Map, Method};
 use super::tiles::{ReadTiles, Source};
-use super::{Images, Layer, spaced};
+use super::{Images, Layer, Points, spaced};
 use crate::lines::from_lines;
 use crate::product::{STRIP, Start, StripRow, add_transposed_product};
 use crate::scratch::with_scratch;
@@ -122,7 +122,7 @@ impl<M: Method> Parts<'_, M> {
         let tiles = &self.tiles[block * self.block_size..][..self.block_size];
         let gradients = &self.gradients[group * self.group_size..][..self.group_size];
         AutoArch::new().dispatch(AddProducts {
-            method: self.method,
+            points: Points::of::<M>(),
             tiles,
             gradients,
             count: self.count,
@@ -182,26 +182,26 @@ impl<M: Differentiable> WithSimd for ReadGradient<'_, M> {
 }
 
 /// Adds the products of a block of input channels and a group of output channels, summed over tiles.
-struct AddProducts<'a, M> {
-    method: PhantomData<M>,
+struct AddProducts<'a> {
+    points: Points,
     tiles: &'a [f32],
     gradients: &'a [f32],
     count: usize,
     sums: &'a mut [f32],
 }
 
-impl<M: Method> WithSimd for AddProducts<'_, M> {
+impl WithSimd for AddProducts<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let tiles = self.tiles.as_chunks::<LINE>().0;
         let gradients = self.gradients.as_chunks::<STRIP>().0;
-        let step = tiles.len() / M::POINTS;
+        let step = tiles.len() / self.points.count;
         let sums = self.sums.as_chunks_mut::<STRIP>().0.as_chunks_mut::<LINE>().0;
         for (point, sums) in sums.iter_mut().enumerate() {
             let tiles = &tiles[point * step..][..self.count];
-            let (sum, _) = M::sum_of(point);
+            let (sum, _) = (self.points.sum_of)(point);
             let gradients: &[StripRow] = &gradients[sum * step..][..self.count];
             for (tiles, gradients) in tiles.chunks(TILES).zip(gradients.chunks(TILES)) {
                 add_transposed_product::<S>(tiles, gradients, sums);
