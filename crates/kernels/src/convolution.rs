@@ -4,6 +4,8 @@
 mod depthwise;
 mod extension;
 #[cfg(feature = "flex")]
+mod few_channels;
+#[cfg(feature = "flex")]
 mod flex;
 mod fused;
 mod inverted;

@@ -19,8 +19,8 @@ pub(crate) struct Finish<'a> {
 
 /// The scales and shifts of some channels.
 pub(crate) struct OfChannels<const N: usize> {
-    scale: [f32; N],
-    shift: [f32; N],
+    pub(crate) scale: [f32; N],
+    pub(crate) shift: [f32; N],
 }
 
 impl<const N: usize> OfChannels<N> {

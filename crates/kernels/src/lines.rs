@@ -2,6 +2,7 @@
 
 use macerator::Simd;
 
+use crate::finish::OfChannels;
 #[cfg(target_arch = "x86_64")]
 use crate::vector::lanes;
 use crate::vector::{LINE, Line};
@@ -36,11 +37,11 @@ pub(crate) fn to_lines<S: Simd>(source: &[f32], step: usize, rows: usize, lines:
 #[inline(always)]
 pub(crate) fn from_lines<S: Simd>(
     lines: &[Line],
-    scale: &Line,
-    shift: &Line,
+    of_channels: &OfChannels<LINE>,
     planes: &mut [&mut [f32]],
     start: usize,
 ) {
+    let OfChannels { scale, shift } = of_channels;
     for (index, lines) in lines.chunks(LINE).enumerate() {
         let mut square = [[0.0; LINE]; LINE];
         square[..lines.len()].copy_from_slice(lines);

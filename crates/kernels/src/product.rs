@@ -30,6 +30,18 @@ pub(crate) trait Lines<'a>: Copy {
     /// # Panics
     /// If the factor is not as deep.
     fn rows<const ROWS: usize>(self, block: usize) -> [&'a Line; ROWS];
+
+    /// Steps of the sum after which the factor goes on [elsewhere](Self::part).
+    #[inline(always)]
+    fn steps(self) -> usize {
+        usize::MAX
+    }
+
+    /// What is read for the `index`-th so many steps.
+    #[inline(always)]
+    fn part(self, _index: usize) -> Self {
+        self
+    }
 }
 
 impl<'a> Lines<'a> for Left<'a> {
@@ -40,11 +52,15 @@ impl<'a> Lines<'a> for Left<'a> {
     }
 }
 
-/// Rows of the left factor that start `step` numbers apart, and may overlap. There is a whole line from each 16th number of a row on.
+/// Rows of the left factor that start `step` numbers apart, and may overlap. There is a whole line from each 16th number of a part on.
 #[derive(Clone, Copy)]
 pub(crate) struct Overlapping<'a> {
     pub(crate) numbers: &'a [f32],
     pub(crate) step: usize,
+    /// Steps of the sum in each part.
+    pub(crate) len: usize,
+    /// Numbers from a part to the next.
+    pub(crate) pitch: usize,
 }
 
 impl<'a> Lines<'a> for Overlapping<'a> {
@@ -56,6 +72,16 @@ impl<'a> Lines<'a> for Overlapping<'a> {
             *row = line.expect("the left factor is as deep as the right one");
         }
         rows
+    }
+
+    #[inline(always)]
+    fn steps(self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    fn part(self, index: usize) -> Self {
+        Self { numbers: &self.numbers[index * self.pitch..], ..self }
     }
 }
 
@@ -209,17 +235,20 @@ fn sums<'a, S: Simd, L: Lines<'a>, const ROWS: usize, const VECTORS: usize>(
     if start == Start::Tile {
         read::<S, ROWS, VECTORS>(&mut sums, column, tile);
     }
-    let (blocks, rest) = strip.as_chunks::<LINE>();
-    for (block, strip) in blocks.iter().enumerate() {
-        let rows = left.rows::<ROWS>(block);
-        for (step, strip) in strip.iter().enumerate() {
-            add_step(&mut sums, rows, step, &strip[column..]);
+    for (part, strip) in strip.chunks(left.steps()).enumerate() {
+        let left = left.part(part);
+        let (blocks, rest) = strip.as_chunks::<LINE>();
+        for (block, strip) in blocks.iter().enumerate() {
+            let rows = left.rows::<ROWS>(block);
+            for (step, strip) in strip.iter().enumerate() {
+                add_step(&mut sums, rows, step, &strip[column..]);
+            }
         }
-    }
-    if !rest.is_empty() {
-        let rows = left.rows::<ROWS>(blocks.len());
-        for (step, strip) in rest.iter().enumerate() {
-            add_step(&mut sums, rows, step % LINE, &strip[column..]);
+        if !rest.is_empty() {
+            let rows = left.rows::<ROWS>(blocks.len());
+            for (step, strip) in rest.iter().enumerate() {
+                add_step(&mut sums, rows, step % LINE, &strip[column..]);
+            }
         }
     }
     if let Some(finish) = finish {

@@ -12,7 +12,7 @@ use super::pixelwise::{Block, BlockShapes, Product};
 use super::shape::Shape;
 use super::transposed::TransposedOps;
 use super::winograd::Winograd;
-use super::{depthwise, lowered, lowered_gradient, pixelwise};
+use super::{depthwise, few_channels, lowered, lowered_gradient, pixelwise};
 use crate::channels_last::{from_pixels, into_pixels};
 use crate::device::to_flex;
 use crate::finish::Finish;
@@ -43,7 +43,7 @@ fn forward(input: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, shap
 /// See [`conv2d_fused`](super::conv2d_fused).
 pub(super) fn fused(input: FlexTensor, shape: &Shape, conv: FusedConv) -> FlexTensor {
     if pixelwise::suits(shape) {
-        let input = if pixelwise::takes_planes(shape) { contiguous(input) } else { into_pixels(input) };
+        let input = if few_channels::suits(shape) { contiguous(input) } else { into_pixels(input) };
         let stage = Stage::new(conv, into_pixels);
         let (weight, forms) = (values(&stage.weight), stage.forms.as_deref());
         let output = pixelwise::forward(shape, values(&input), weight, forms, stage.finish());
@@ -138,6 +138,10 @@ fn finished(input: FlexTensor, weight: FlexTensor, shape: &Shape, finish: Finish
         winograd.forward(input, weight, finish)
     } else if depthwise::suits(shape) {
         depthwise::forward(shape, input, weight, finish)
+    } else if few_channels::suits(shape) {
+        pixelwise::with_strips(shape, weight, forms.as_deref(), |strips| {
+            few_channels::forward(shape, input, strips, finish)
+        })
     } else {
         lowered::forward(shape, input, weight, forms.as_deref(), finish)
     };

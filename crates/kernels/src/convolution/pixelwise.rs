@@ -4,13 +4,13 @@
 
 mod blocked;
 mod depthwise;
-mod few_channels;
 mod inverted;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::Shape;
+use super::few_channels;
+use super::shape::Shape;
 use super::winograd::Winograd;
 use crate::channels_last::transposed;
 use crate::finish::Finish;
@@ -27,12 +27,7 @@ pub(super) fn suits(shape: &Shape) -> bool {
     shape.channels_out >= LINE && (shape.groups == 1 || shape.is_depthwise())
 }
 
-/// Whether the input has to be `[batch, channels_in, height, width]`.
-pub(super) fn takes_planes(shape: &Shape) -> bool {
-    !shape.is_depthwise() && few_channels::suits(shape)
-}
-
-/// The output, `[batch, height, width, channels_out]`, of an input in the same order, or [of planes](takes_planes).
+/// The output, `[batch, height, width, channels_out]`, of an input in the same order, or of planes where channels are [few](few_channels).
 pub(super) fn forward(
     shape: &Shape,
     input: &[f32],
@@ -66,7 +61,7 @@ pub(super) fn with_strips<R>(
     };
     let kept = forms.map(|forms| {
         forms.pixel_strips.get_or_make(|| {
-            let precision = if takes_planes(shape) { Precision::F32 } else { forms.precision };
+            let precision = if few_channels::suits(shape) { Precision::F32 } else { forms.precision };
             let strips = Strips::new(matrix(shape, &kernels()), precision, Instructions::detected());
             PixelStrips { size, strips }
         })
@@ -84,8 +79,8 @@ fn matrix<'a>(shape: &Shape, kernels: &'a [f32]) -> Matrix<'a> {
 }
 
 fn of_strips(shape: &Shape, input: &[f32], strips: &Strips<'_>, finish: Finish<'_>) -> Vec<f32> {
-    if takes_planes(shape) {
-        return few_channels::forward(shape, input, strips, finish);
+    if few_channels::suits(shape) {
+        return few_channels::forward_to_pixels(shape, input, strips, finish);
     }
     if shape.is_pointwise() {
         let pixels = [shape.batch * shape.pixels_in(), shape.channels_in];

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::extension::PlaneMapOps;
 use super::{Axis, PlaneMap};
 use crate::channels_last::pixels;
+use crate::finish::OfChannels;
 use crate::fresh::filled;
 use crate::lanes::sum;
 use crate::lines::{from_lines, to_lines, transposed};
@@ -292,5 +293,5 @@ fn combine_columns<S: Simd>(columns: &Axis, rows: &[f32], lines: &mut [&mut [Lin
     }
     let mut targets = target.chunks_exact_mut(columns.outputs());
     let mut targets: [&mut [f32]; LINE] = std::array::from_fn(|_| targets.next().unwrap_or_default());
-    from_lines::<S>(outputs, &[1.0; LINE], &[0.0; LINE], &mut targets[..count], 0);
+    from_lines::<S>(outputs, &OfChannels::NONE, &mut targets[..count], 0);
 }

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::method::{Differentiable, Map, Method};
 use super::tiles::{ReadTiles, Source};
 use super::{Images, Layer, Points, spaced};
+use crate::finish::OfChannels;
 use crate::lines::from_lines;
 use crate::product::{STRIP, Start, StripRow, add_transposed_product};
 use crate::scratch::with_scratch;
@@ -238,13 +239,7 @@ impl<M: Differentiable> WithSimd for WriteKernels<'_, M> {
             let rows =
                 self.output.chunks_exact_mut(self.layer.channels_in * M::TAPS).skip(half * LINE).take(LINE);
             let mut rows: Vec<&mut [f32]> = rows.collect();
-            from_lines::<S>(
-                &kernels[..M::TAPS * channels],
-                &[1.0; LINE],
-                &[0.0; LINE],
-                &mut rows,
-                first * M::TAPS,
-            );
+            from_lines::<S>(&kernels[..M::TAPS * channels], &OfChannels::NONE, &mut rows, first * M::TAPS);
         }
     }
 }

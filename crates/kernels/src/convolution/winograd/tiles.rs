@@ -199,16 +199,11 @@ impl<M: Method> WithSimd for WriteTiles<'_, '_, M> {
                     M::ToTile::apply::<S>(from, [M::ToTile::FROM * step, step], to, [line_width, 1]);
                 }
                 let first = first_channel + half * LINE;
-                let (mut scale, mut shift) = ([1.0; LINE], [0.0; LINE]);
-                for (index, (scale, shift)) in scale.iter_mut().zip(&mut shift).take(planes.len()).enumerate()
-                {
-                    (*scale, *shift) =
-                        (self.finish.scale_of(first + index), self.finish.shift_of(first + index));
-                }
+                let of_channels = self.finish.of_channels(first);
                 let rows = M::TILE.min(height - tile_row * M::TILE);
                 let at = (tile_row - start) * M::TILE * width;
                 for (row, lines) in lines.chunks_exact(line_width).take(rows).enumerate() {
-                    from_lines::<S>(&lines[..width], &scale, &shift, planes, at + row * width);
+                    from_lines::<S>(&lines[..width], &of_channels, planes, at + row * width);
                 }
                 for (index, plane) in planes.iter_mut().enumerate() {
                     let plane_start = (image * self.layer.channels_out + first + index) * height * width;
