@@ -42,9 +42,10 @@ pub use transposed::conv_transpose2d;
 
 /// The convolution of `input` with the kernels in `weight`, plus `bias`; the same as burn's.
 ///
-/// On flex, 3x3 kernels with stride 1 or 2 and 4x4 kernels with stride 2 (padding 1 with stride 2, at least 32 channels on both sides) are computed
-/// with Winograd's transforms: with stride 1 the largest error stays below 2e-5 of the largest number, in values and gradients, and an infinity or
-/// NaN in the input makes NaN of all outputs in the tiles of up to 4x4 pixels that it reaches. All others are exact to a few roundings.
+/// On flex, with at least 32 channels on both sides, 3x3 kernels with stride 1 are computed with Winograd's transforms: the largest error stays
+/// below 2e-5 of the largest number, in values and gradients, and an infinity or NaN in the input makes NaN of all outputs in the tiles of 4x4
+/// pixels that it reaches. All others are exact to a few roundings, also those that are transformed with stride 2 (3x3 and 4x4 with a
+/// padding of 1), where an infinity can become NaN.
 ///
 /// # Shapes
 /// - `input`: `[batch, channels in, height, width]`

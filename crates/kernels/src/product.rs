@@ -164,11 +164,7 @@ impl WithSimd for Product<'_> {
         for (first, count) in pieces(tile.len(), most_rows::<S>()) {
             let left = Left { lines: &left.lines[first..], block: left.block };
             let (sum, tile) = (Sum { left, strip, start, finish }, &mut tile[first..first + count]);
-            if lanes::<S>() == LINE && columns <= LINE {
-                half_product::<S>(sum, tile);
-            } else {
-                whole_product::<S>(sum, tile);
-            }
+            product_of::<S>(sum, columns, tile);
         }
     }
 }
@@ -185,6 +181,29 @@ pub(crate) fn tile_product<'a, S: Simd>(
     tile: &mut [StripRow],
 ) {
     whole_product::<S>(Sum { left, strip, start, finish: None }, tile);
+}
+
+/// The same where so many columns of the result mean something.
+///
+/// # Panics
+/// As [`tile_product`].
+#[inline(always)]
+pub(crate) fn columns_product<'a, S: Simd>(
+    left: impl Lines<'a>,
+    strip: &[StripRow],
+    columns: usize,
+    tile: &mut [StripRow],
+) {
+    product_of::<S>(Sum { left, strip, start: Start::Zero, finish: None }, columns, tile);
+}
+
+#[inline(always)]
+fn product_of<'a, S: Simd>(sum: Sum<'_, impl Lines<'a>>, columns: usize, tile: &mut [StripRow]) {
+    if lanes::<S>() == LINE && columns <= LINE {
+        half_product::<S>(sum, tile);
+    } else {
+        whole_product::<S>(sum, tile);
+    }
 }
 
 /// What is summed, from what on, and what becomes of it.
@@ -323,8 +342,8 @@ fn add_transposed_rows<S: Simd, const ROWS: usize, const VECTORS: usize>(
 ) {
     for (part, tile) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
         for column in (0..STRIP).step_by(VECTORS * lanes::<S>()) {
+            // Added at the end, so that long sums are sums of short ones.
             let mut sums = [[splat::<S>(0.0); VECTORS]; ROWS];
-            read::<S, ROWS, VECTORS>(&mut sums, column, tile);
             for (line, strip) in left.iter().zip(strip) {
                 let numbers = &line.as_chunks::<ROWS>().0[part];
                 let mut right = [splat::<S>(0.0); VECTORS];
@@ -336,6 +355,13 @@ fn add_transposed_rows<S: Simd, const ROWS: usize, const VECTORS: usize>(
                     for (sum, &right) in sums.iter_mut().zip(&right) {
                         *sum = multiply_add(number, right, *sum);
                     }
+                }
+            }
+            let mut total = [[splat::<S>(0.0); VECTORS]; ROWS];
+            read::<S, ROWS, VECTORS>(&mut total, column, tile);
+            for (sums, total) in sums.iter_mut().zip(&total) {
+                for (sum, &total) in sums.iter_mut().zip(total) {
+                    *sum += total;
                 }
             }
             write::<S, ROWS, VECTORS>(&sums, column, tile);

@@ -6,13 +6,14 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::lowered::PARTS;
 use super::shape::Shape;
 use crate::channels_last::put;
 use crate::finish::Finish;
 use crate::fresh::{Fresh, filled};
 use crate::linear::Strips;
 use crate::lines::from_lines;
-use crate::product::{Overlapping, STRIP, Start, StripRow, TILE, most_rows, pieces, tile_product};
+use crate::product::{Overlapping, STRIP, StripRow, TILE, columns_product, most_rows, pieces};
 use crate::scratch::with_scratch;
 use crate::vector::LINE;
 
@@ -20,6 +21,8 @@ use crate::vector::LINE;
 const ROWS: usize = 32;
 /// Rows of the output that a thread computes at a time, where they go to planes.
 const BAND: usize = 8;
+/// Pixels of a row that go to planes at once.
+const SEGMENT: usize = TILE * LINE;
 
 /// Whether this is the way to compute the convolution.
 pub(super) fn suits(shape: &Shape) -> bool {
@@ -28,6 +31,11 @@ pub(super) fn suits(shape: &Shape) -> bool {
         && shape.groups == 1
         && shape.dilation[1] == 1
         && !shape.is_pointwise()
+}
+
+/// Whether it also is where the output is planes, whose rows are shared among the threads.
+pub(super) fn suits_planes(shape: &Shape) -> bool {
+    suits(shape) && shape.batch * shape.output[0].div_ceil(BAND) >= PARTS
 }
 
 /// The output, `[batch, channels_out, height, width]`, of an input `[batch, channels_in, height, width]`.
@@ -110,7 +118,8 @@ impl Rows<'_> {
             len: shape.kernel[1] * shape.channels_in,
             pitch: shape.dilation[0] * pitch,
         };
-        tile_product::<S>(left, strips.floats(strip), Start::Zero, tile);
+        let channels = shape.channels_out - strip * STRIP;
+        columns_product::<S>(left, strips.floats(strip), channels, tile);
     }
 }
 
@@ -200,27 +209,30 @@ impl WithSimd for ToPlanes<'_, '_> {
         let [height, width] = shape.output;
         let mut planes: Vec<_> = band.planes.into_iter().map(Fresh::zeroed).collect();
         // Of both halves of a strip.
-        let mut lines = vec![[0.0; LINE]; 2 * width];
+        let mut lines = vec![[0.0; LINE]; 2 * SEGMENT.min(width)];
         for (index, row) in band.rows.enumerate() {
+            let (image, row_of_image) = (row / height, row % height);
             for (strip, planes) in planes.chunks_mut(STRIP).enumerate() {
-                for (column, count) in pieces(width, most_rows::<S>()) {
-                    let mut tile = [[0.0; STRIP]; TILE];
-                    let tile = &mut tile[..count];
-                    rows.sums::<S>(strip, row, column, tile);
-                    for (pixel, sums) in (column..).zip(&*tile) {
-                        for (half, sums) in sums.as_chunks::<LINE>().0.iter().enumerate() {
-                            lines[half * width + pixel] = *sums;
+                for (start, len) in pieces(width, SEGMENT) {
+                    let (first, second) = lines.split_at_mut(len);
+                    for (column, count) in pieces(len, most_rows::<S>()) {
+                        let mut tile = [[0.0; STRIP]; TILE];
+                        let tile = &mut tile[..count];
+                        rows.sums::<S>(strip, row, start + column, tile);
+                        let pixels = first[column..].iter_mut().zip(&mut second[column..]);
+                        for ((first, second), sums) in pixels.zip(&*tile) {
+                            let halves = sums.as_chunks::<LINE>().0;
+                            (*first, *second) = (halves[0], halves[1]);
                         }
                     }
-                }
-                for (half, planes) in planes.chunks_mut(LINE).enumerate() {
-                    let first = strip * STRIP + half * LINE;
-                    let lines = &lines[half * width..][..width];
-                    from_lines::<S>(lines, &finish.of_channels(first), planes, index * width);
-                    for (channel, plane) in (first..).zip(planes) {
-                        let (image, row) = (row / height, row % height);
-                        let place = ((image * shape.channels_out + channel) * height + row) * width;
-                        finish.after_shift(place, &mut plane[index * width..][..width]);
+                    for (half, planes) in planes.chunks_mut(LINE).enumerate() {
+                        let first = strip * STRIP + half * LINE;
+                        let (lines, at) = (&lines[half * len..][..len], index * width + start);
+                        from_lines::<S>(lines, &finish.of_channels(first), planes, at);
+                        for (channel, plane) in (first..).zip(planes) {
+                            let row = (image * shape.channels_out + channel) * height + row_of_image;
+                            finish.after_shift(row * width + start, &mut plane[at..at + len]);
+                        }
                     }
                 }
             }

@@ -138,7 +138,7 @@ fn finished(input: FlexTensor, weight: FlexTensor, shape: &Shape, finish: Finish
         winograd.forward(input, weight, finish)
     } else if depthwise::suits(shape) {
         depthwise::forward(shape, input, weight, finish)
-    } else if few_channels::suits(shape) {
+    } else if few_channels::suits_planes(shape) {
         pixelwise::with_strips(shape, weight, forms.as_deref(), |strips| {
             few_channels::forward(shape, input, strips, finish)
         })

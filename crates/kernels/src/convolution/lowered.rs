@@ -24,7 +24,7 @@ const STRIPS: usize = 4;
 /// Strips that a thread holds at a time where maps are small.
 const MOST_STRIPS: usize = 16;
 /// Parts that the work falls into at least, where it can, whatever the number of threads.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
 
 /// The output, `[batch, channels_out, height, width]`.
 pub(super) fn forward(

@@ -5,13 +5,15 @@ use std::ops::Range;
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::lowered::with_planes;
+use super::lowered::{PARTS, with_planes};
 use super::padded::Layout;
 use super::patches::Patches;
 use super::shape::Shape;
 use crate::finish::Finish;
 use crate::fresh::filled;
-use crate::lines::{to_lines, transposed};
+use crate::linear::Order;
+use crate::lines::to_lines;
+use crate::matrix::Matrix;
 use crate::product::{
     Left, STRIP, Start, StripRow, TILE, add_transposed_product, in_pieces, most_rows, pieces, product,
 };
@@ -175,21 +177,31 @@ impl WithSimd for InputGradient<'_> {
 const CHUNK: usize = 128;
 /// Sums that a thread keeps in its second-level cache, 256 kB.
 const SUMS: usize = 1 << 16;
-/// Parts that the work falls into at least, where it can, whatever the number of threads.
-const PARTS: usize = 8;
 /// Rows of sums that are computed at once at most.
 const ROWS: usize = 8;
+/// Numbers of the gradient, turned round, that are kept at a time, 16 MB.
+const MOST_TURNED: usize = 1 << 22;
 
 /// The gradient of the weights: the products of the output's gradient and the patches, summed over all pixels.
 ///
 /// Both factors are turned round, so that a pixel has 16 numbers of the gradient and 32 of its patch side by side.
 pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+    let mut output = vec![0.0; shape.channels_out * shape.depth()];
+    let turned = shape.groups * shape.group_out().next_multiple_of(LINE) * shape.pixels_out();
+    let most = (MOST_TURNED / turned).max(1);
+    for image in (0..shape.batch).step_by(most) {
+        let images = Shape { batch: most.min(shape.batch - image), ..*shape };
+        let input = &input[image * shape.channels_in * shape.pixels_in()..];
+        let gradient = &gradient[image * shape.channels_out * shape.pixels_out()..];
+        add_weight(&images, input, gradient, &mut output);
+    }
+    output
+}
+
+/// Adds the gradient of the weights by some images, from the first ones of these on.
+fn add_weight(shape: &Shape, input: &[f32], gradient: &[f32], output: &mut [f32]) {
     let (depth, rows) = (shape.depth(), shape.group_out());
     let pixels = shape.batch * shape.pixels_out();
-    let mut output = vec![0.0; shape.channels_out * depth];
-    if pixels == 0 {
-        return output;
-    }
     let blocks = rows.div_ceil(LINE);
     with_scratch(shape.groups * blocks * pixels * LINE, |turned| {
         turned.par_chunks_exact_mut(pixels * LINE).enumerate().for_each(|(index, lines)| {
@@ -216,7 +228,7 @@ pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32>
                 let mut sums = vec![[0.0; STRIP]; part.columns.len().div_ceil(STRIP) * blocks * LINE];
                 with_scratch(2 * CHUNK * STRIP, |scratch| {
                     let (matrix, strip) = scratch.split_at_mut(CHUNK * STRIP);
-                    let (part, sums) = (part.clone(), sums.as_mut_slice());
+                    let sums = sums.as_mut_slice();
                     let op = WeightGradient { layout, input, gradient, part, sums, matrix, strip };
                     AutoArch::new().dispatch(op);
                 });
@@ -236,7 +248,6 @@ pub(super) fn weight(shape: &Shape, input: &[f32], gradient: &[f32]) -> Vec<f32>
             }
         });
     });
-    output
 }
 
 /// From 16 rows of the output's gradient to a line for each pixel.
@@ -266,7 +277,6 @@ impl WithSimd for TurnGradient<'_> {
 }
 
 /// Some of the sums, over some of the pixels.
-#[derive(Clone)]
 struct WeightPart {
     group: usize,
     /// Of the weights of an output channel.
@@ -281,7 +291,7 @@ struct WeightGradient<'a> {
     input: &'a [f32],
     /// Of the group: `[block, pixel]`.
     gradient: &'a [Line],
-    part: WeightPart,
+    part: &'a WeightPart,
     /// `[strip, block, row of the block]`.
     sums: &'a mut [StripRow],
     /// For the patches of a chunk: a row for each column.
@@ -310,30 +320,13 @@ impl WithSimd for WeightGradient<'_> {
                 let columns = first..(first + STRIP).min(part.columns.end);
                 let count = columns.len();
                 patches.gather(input, channel, columns, matrix, matrix.len());
-                turn::<S>(matrix, count, strip);
+                let patches = Matrix::new(&matrix[..count * CHUNK], [CHUNK, count], Order::Columns);
+                patches.pack_strip::<S>(0, &mut strip[..len]);
                 for (block, sums) in sums.chunks_exact_mut(LINE).enumerate() {
                     let lines = &gradient[block * pixels + start..][..len];
                     let rows = LINE.min(rows - block * LINE).next_multiple_of(ROWS);
                     add_transposed_product::<S>(lines, strip, &mut sums[..rows]);
                 }
-            }
-        }
-    }
-}
-
-/// The first `rows` of a matrix with [`CHUNK`] columns, up to 32, as the columns of a strip.
-#[inline(always)]
-fn turn<S: Simd>(matrix: &[f32], rows: usize, strip: &mut [StripRow]) {
-    for half in 0..rows.div_ceil(LINE) {
-        let count = LINE.min(rows - half * LINE);
-        let mut square = [[0.0; LINE]; LINE];
-        for (index, strip) in strip.chunks_exact_mut(LINE).enumerate() {
-            for (row, numbers) in square[..count].iter_mut().enumerate() {
-                let source = &matrix[(half * LINE + row) * CHUNK + index * LINE..];
-                numbers.copy_from_slice(&source[..LINE]);
-            }
-            for (row, line) in strip.iter_mut().zip(transposed::<S>(&square)) {
-                row.as_chunks_mut::<LINE>().0[half] = line;
             }
         }
     }

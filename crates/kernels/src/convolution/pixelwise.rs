@@ -35,9 +35,12 @@ pub(super) fn forward(
     forms: Option<&Forms>,
     finish: Finish<'_>,
 ) -> Vec<f32> {
-    let kept = forms.map(|forms| forms.precision);
+    let beats_kept = |winograd: &Winograd<'_>, forms: &Forms| {
+        let is_narrow = forms.precision == Precision::Bf16 && Instructions::detected().pairs.is_some();
+        winograd.beats_kept(is_narrow)
+    };
     if let Some(winograd) = Winograd::of(shape)
-        && kept.is_none_or(|precision| winograd.beats_kept(precision))
+        && forms.is_none_or(|forms| beats_kept(&winograd, forms))
     {
         return winograd.forward_of_pixels(input, weight, finish);
     }
@@ -61,7 +64,8 @@ pub(super) fn with_strips<R>(
     };
     let kept = forms.map(|forms| {
         forms.pixel_strips.get_or_make(|| {
-            let precision = if few_channels::suits(shape) { Precision::F32 } else { forms.precision };
+            // Of few channels in any case, whatever the first shape that asks.
+            let precision = if shape.channels_in < LINE { Precision::F32 } else { forms.precision };
             let strips = Strips::new(matrix(shape, &kernels()), precision, Instructions::detected());
             PixelStrips { size, strips }
         })

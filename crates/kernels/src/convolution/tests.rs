@@ -285,6 +285,41 @@ fn depthwise_at_the_edges() {
     }
 }
 
+/// Sums of a hundred thousand products, which one after the other would be off by more.
+#[test]
+fn gradients_over_many_pixels() {
+    let device = device().autodiff();
+    if !is_accelerated(&fractions([1], 1, &device)) {
+        return;
+    }
+    for (weight, stride) in [([3, 1, 1, 2], 1), ([32, 32, 3, 3], 2)] {
+        let side = 320 * stride / weight[1].min(4);
+        let input: Tensor<4> = fractions([1, weight[1], side, side], 1, &device) * 0.37 + 1.0;
+        let kernels = fractions(weight, 2, &device).require_grad();
+        let options = ConvOptions::new([stride; 2], [stride - 1; 2], [1, 1], 1);
+        let output = conv2d(input.clone(), kernels.clone(), None, options);
+        let [_, _, height, width] = output.dims();
+        let gradients = kernels.grad(&output.backward()).expect("it was required");
+        // Each output's gradient is 1, so that a weight's is the sum of what it meets.
+        let numbers: Vec<f64> = read(input).iter::<f32>().map(f64::from).collect();
+        let expected = |index: usize| -> f64 {
+            let (row, column) = (index / weight[3] % weight[2], index % weight[3]);
+            let plane = &numbers[index / (weight[2] * weight[3]) % weight[1] * side * side..];
+            let places = |first: usize, count: usize| {
+                (0..count).filter_map(move |place| (place * stride + first).checked_sub(stride - 1))
+            };
+            let inside = |&place: &usize| place < side;
+            let rows = places(row, height).filter(inside);
+            rows.flat_map(|row| places(column, width).filter(inside).map(move |column| (row, column)))
+                .map(|(row, column)| plane[row * side + column])
+                .sum()
+        };
+        let count = weight.iter().product();
+        let expected = TensorData::new((0..count).map(expected).collect::<Vec<f64>>(), weight);
+        assert_close(&read(gradients), &expected, 1e-6);
+    }
+}
+
 /// Nothing in, nothing out, and gradients of 0.
 #[test]
 fn an_empty_batch() {
@@ -296,6 +331,7 @@ fn an_empty_batch() {
         case([0, 3, 5, 5], [4, 3, 3, 3], 1, 1),
         winograd([0, 32, 5, 5], 32, 1),
         case([0, 32, 8, 8], [32, 32, 3, 3], 2, 1),
+        case([0, 3, 64, 64], [16, 3, 3, 3], 1, 1),
         case([0, 4, 5, 5], [4, 1, 3, 3], 1, 1),
     ] {
         let [(_, output), _, (_, weight), _] = output_and_gradients(&case, conv2d);
@@ -325,14 +361,14 @@ fn views_are_read_as_they_look() {
     }
 }
 
-/// The direct sum spreads a NaN over the kernel's reach; Winograd's transforms over the tiles that see it.
+/// The direct sum spreads a NaN over the kernel's reach, and so do the transforms of stride 2; those of stride 1 over the tiles that see it.
 #[test]
 fn nan_and_infinity_stay_visible() {
     let device = device();
     if !is_accelerated(&fractions([1], 1, &device)) {
         return;
     }
-    for (channels, stride, reach) in [(5, 1, 1), (32, 1, 5), (5, 2, 1), (32, 2, 3)] {
+    for (channels, stride, reach) in [(5, 1, 1), (32, 1, 5), (5, 2, 1), (32, 2, 1)] {
         let options = ConvOptions::new([stride; 2], [1, 1], [1, 1], 1);
         let size = 16 / stride;
         for special in [f32::NAN, f32::INFINITY] {
@@ -393,6 +429,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         winograd([2, 135, 14, 13], 260, 1),
         case([2, 64, 33, 29], [64, 64, 3, 3], 2, 1),
         case([2, 135, 15, 13], [260, 135, 4, 4], 2, 1),
+        case([3, 3, 50, 41], [35, 3, 5, 5], 2, 2),
         case([2, 24, 23, 19], [24, 1, 3, 3], 1, 1),
     ];
     if !is_accelerated(&fractions([1], 1, &device())) {
@@ -491,6 +528,43 @@ fn rounded_kernels() {
         let seen = if is_narrow { rounded_where_narrow(&input) } else { input };
         let expected = relu(module::conv2d(seen, layer.weight.val(), None, case.options.clone()));
         assert_close(&read(output), &read(expected), 2.0 * case.tolerance);
+    }
+}
+
+/// A kept weight is transformed where there are many tiles, and multiplied as it is where there are few.
+#[test]
+fn prepared_with_stride_2() {
+    let device = device();
+    for (case, precision) in [
+        (case([2, 33, 29, 30], [40, 33, 3, 3], 2, 1), Precision::F32),
+        (case([1, 33, 9, 8], [40, 33, 3, 3], 2, 1), Precision::F32),
+        (case([4, 33, 18, 17], [40, 33, 4, 4], 2, 1), Precision::F32),
+        (case([2, 33, 29, 30], [40, 33, 3, 3], 2, 1), Precision::Bf16),
+    ] {
+        let (input, weight) = (fractions(case.input, 1, &device), fractions(case.weight, 2, &device));
+        let layer = Conv2d { weight: Param::from_tensor(weight) }.prepare_inference_in(precision);
+        let output =
+            conv2d_fused(input.clone(), layer.weight.val(), case.options.clone(), Epilogue::default());
+        let seen = if precision == Precision::Bf16 { rounded_where_narrow(&input) } else { input };
+        let expected = module::conv2d(seen, layer.weight.val(), None, case.options.clone());
+        assert_close(&read(output), &read(expected), 2.0 * case.tolerance);
+    }
+}
+
+/// The first shape that asks for a kept weight doesn't decide for the next ones.
+#[test]
+fn one_prepared_weight_in_several_shapes() {
+    let device = device();
+    let layer = Conv2d { weight: Param::from_tensor(fractions([16, 3, 1, 1], 2, &device)) };
+    let layer = layer.prepare_inference_in(Precision::Bf16);
+    let input = fractions([1, 3, 80, 80], 1, &device);
+    for stride in [1, 2] {
+        let options = ConvOptions::new([stride; 2], [0, 0], [1, 1], 1);
+        let expected = read(module::conv2d(input.clone(), layer.weight.val(), None, options.clone()));
+        let fused = conv2d_fused(input.clone(), layer.weight.val(), options.clone(), Epilogue::default());
+        assert_close(&read(fused), &expected, 2.0 * EXACT);
+        let planes = conv2d(input.clone(), layer.weight.val(), None, options);
+        assert_close(&read(planes), &expected, 2.0 * EXACT);
     }
 }
 

@@ -9,8 +9,9 @@
 //! | 4x4, 2 | 2x2 | 36 of 64 | F(2, 2) for every other pixel, and for those between them |
 //!
 //! The largest error with stride 1 is about 2e-6 of the largest output, in the gradient of the weights up to 5e-6, where the direct sum has 1e-6:
-//! the tests allow 2e-5. With stride 2 nothing but sums and differences is transformed, and the error is that of the direct sum. An infinity or NaN
-//! in the input spreads over the tiles that it lies in: NaN in all outputs of each of them.
+//! the tests allow 2e-5, and an infinity or NaN in the input spreads over the tiles that it lies in: NaN in up to 4x4 outputs for each of
+//! them. With stride 2 nothing but sums and differences is transformed: the error is that of the direct sum, and what isn't finite reaches the outputs
+//! that see it (where an infinity can become NaN).
 //!
 //! Tensors are read and written as they are, `[batch, channels, height, width]`. A thread turns some rows of 16 channels at a time
 //! into lines with the channels side by side (see [`lines`](crate::lines)), where vector instructions transform 16 tiles at once.
@@ -31,7 +32,6 @@ use super::shape::Shape;
 use crate::finish::Finish;
 use crate::fresh::{Fresh, filled};
 use crate::lines::to_lines;
-use crate::prepared::Precision;
 use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, tile_product};
 use crate::scratch::with_scratch;
 use crate::vector::{LINE, fetch_lines};
@@ -76,8 +76,9 @@ impl<'a> Winograd<'a> {
         }
     }
 
-    /// Whether it is also faster than the product with a weight that is [kept](crate::prepared) in such an order and precision.
-    pub(super) fn beats_kept(self, precision: Precision) -> bool {
+    /// Whether it is also faster than the product with a weight that is [kept](crate::prepared) in the order for it, as floats or in
+    /// a narrow type that the processor multiplies.
+    pub(super) fn beats_kept(self, is_narrow: bool) -> bool {
         let (shape, points, tile) = match self {
             Self::Adjacent(_) => return true,
             Self::Strided3(shape) => (shape, Strided3::POINTS, Strided3::TILE),
@@ -86,7 +87,7 @@ impl<'a> Winograd<'a> {
         let tiles = shape.batch * shape.output.map(|size| size.div_ceil(tile)).iter().product::<usize>();
         // In measurements, transforming a kernel cost as much as a few tiles, and a tile a fourth more than its products.
         let cost = (tiles + 5) * points * 5 / 4;
-        precision == Precision::F32 && cost < shape.batch * shape.pixels_out() * shape.taps()
+        !is_narrow && cost < shape.batch * shape.pixels_out() * shape.taps()
     }
 
     /// The output, `[batch, channels_out, height, width]`.
@@ -214,6 +215,7 @@ impl<M: Method> Layer<M> {
     }
 
     fn run(&self, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
+        const { assert!(M::IS_CONSISTENT) }
         let [rows, columns] = self.tiles();
         let tiles = self.batch * rows * columns;
         filled(self.batch * self.channels_out * self.output[0] * self.output[1], |output| {
@@ -432,7 +434,7 @@ struct Multiply<'a> {
     /// Of the input. The first start the sum, the others are added.
     channels: Range<usize>,
     kernels: &'a [f32],
-    /// What is read next, which comes from memory meanwhile: as many parts as there are points at most.
+    /// What is read next, which comes from memory meanwhile.
     ahead: &'a [&'a [f32]],
     /// `[sum, tile]` rows.
     products: &'a mut [f32],
@@ -460,7 +462,7 @@ impl WithSimd for Multiply<'_> {
             let start = if is_first && self.channels.start == 0 { Start::Zero } else { Start::Tile };
             let products = &mut products[sum * step..][..step];
             let kernels: &[StripRow] = &kernels[..self.channels.len()];
-            if let Some(ahead) = self.ahead.get(point) {
+            for ahead in self.ahead.iter().skip(point).step_by(self.points.count) {
                 fetch_lines(ahead, ahead.len().div_ceil(LINE) + 1);
             }
             for (tile, count) in pieces(self.count, most_rows::<S>()) {

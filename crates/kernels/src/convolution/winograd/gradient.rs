@@ -1,6 +1,5 @@
 //! The gradient of the weights, multiplied in the transformed domain.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use macerator::{AutoArch, Simd, WithSimd};
@@ -23,6 +22,7 @@ const TILES: usize = 64;
 impl<M: Differentiable> Layer<M> {
     /// The gradient of the weights, `[channels_out, channels_in, kernel height, kernel width]`.
     pub(super) fn weight_gradient(&self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+        const { assert!(M::IS_REVERSE) }
         let (layer, size) = (self, sums_size::<M>());
         let [rows, columns] = layer.tiles();
         let (all_rows, groups) = (layer.batch * rows, layer.channels_out.div_ceil(STRIP));
@@ -76,7 +76,7 @@ struct Transformed<'a, M> {
 }
 
 impl<M: Differentiable> Transformed<'_, M> {
-    fn with(self, f: impl FnOnce(Parts<'_, M>)) {
+    fn with(self, f: impl FnOnce(Parts<'_>)) {
         let Self { layer, input, gradient, rows } = self;
         let count = rows.len() * layer.tiles()[1];
         let step = spaced(count);
@@ -96,14 +96,14 @@ impl<M: Differentiable> Transformed<'_, M> {
                     gradients,
                 });
             });
-            f(Parts { method: layer.method, count, tiles, gradients, block_size, group_size });
+            f(Parts { points: Points::of::<M>(), count, tiles, gradients, block_size, group_size });
         });
     }
 }
 
 /// Both factors, transformed.
-struct Parts<'a, M> {
-    method: PhantomData<M>,
+struct Parts<'a> {
+    points: Points,
     /// Of tiles.
     count: usize,
     /// `[block, point, tile]` lines.
@@ -114,7 +114,7 @@ struct Parts<'a, M> {
     group_size: usize,
 }
 
-impl<M: Method> Parts<'_, M> {
+impl Parts<'_> {
     /// The products of a block of input channels and a group of output channels, summed over the tiles.
     fn add(&self, block: usize, group: usize, start: Start, sums: &mut [f32]) {
         if start == Start::Zero {
@@ -123,7 +123,7 @@ impl<M: Method> Parts<'_, M> {
         let tiles = &self.tiles[block * self.block_size..][..self.block_size];
         let gradients = &self.gradients[group * self.group_size..][..self.group_size];
         AutoArch::new().dispatch(AddProducts {
-            points: Points::of::<M>(),
+            points: self.points,
             tiles,
             gradients,
             count: self.count,

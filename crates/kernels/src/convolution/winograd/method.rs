@@ -2,11 +2,12 @@
 
 use macerator::Simd;
 
+use super::tiles::MOST_PIXELS;
 use super::transform::{Square, adjacent, strided};
 use crate::vector::Line;
 
 /// How tiles of the output come from windows of the input, in each direction alike.
-pub(super) trait Method: Copy + Send + Sync {
+pub(super) trait Method: Copy + Sync {
     /// Inputs from a window to the next.
     const STEP: usize;
     /// The sum that the products at each point belong to.
@@ -29,6 +30,11 @@ pub(super) trait Method: Copy + Send + Sync {
     /// Sums of them, in both directions.
     const ALL_SUMS: usize = Self::ToTile::FROM * Self::ToTile::FROM;
 
+    /// Whether the maps fit each other and the memory for them.
+    const IS_CONSISTENT: bool = Self::OfWindow::TO == Self::SUMS.len()
+        && Self::OfKernel::TO == Self::SUMS.len()
+        && Self::TILE * Self::TILE <= MOST_PIXELS;
+
     /// The sum that the products at a point of the square belong to, and whether they are its first.
     fn sum_of(point: usize) -> (usize, bool) {
         let is_first = |index: usize| !Self::SUMS[..index].contains(&Self::SUMS[index]);
@@ -44,6 +50,12 @@ pub(super) trait Differentiable: Method {
     type OfGradient: Map;
     /// From the gradients at the points to a kernel's.
     type ToKernel: Map;
+
+    /// Whether these fit the method's maps.
+    const IS_REVERSE: bool = Self::OfGradient::FROM == Self::TILE
+        && Self::OfGradient::TO == Self::ToTile::FROM
+        && Self::ToKernel::FROM == Self::SUMS.len()
+        && Self::ToKernel::TO == Self::OfKernel::FROM;
 }
 
 /// A linear map of the columns of a square and then of its rows.

@@ -14,7 +14,7 @@ use crate::product::STRIP;
 use crate::vector::{LINE, Line};
 
 /// Pixels of the largest tile.
-const MOST_PIXELS: usize = 16;
+pub(super) const MOST_PIXELS: usize = 16;
 
 /// From the input to `[point, tile]` lines of a block of channels.
 pub(super) struct ReadTiles<'a, M> {
