@@ -214,15 +214,14 @@ impl WithSimd for ToPlanes<'_, '_> {
             let (image, row_of_image) = (row / height, row % height);
             for (strip, planes) in planes.chunks_mut(STRIP).enumerate() {
                 for (start, len) in pieces(width, SEGMENT) {
-                    let (first, second) = lines.split_at_mut(len);
                     for (column, count) in pieces(len, most_rows::<S>()) {
                         let mut tile = [[0.0; STRIP]; TILE];
                         let tile = &mut tile[..count];
                         rows.sums::<S>(strip, row, start + column, tile);
-                        let pixels = first[column..].iter_mut().zip(&mut second[column..]);
-                        for ((first, second), sums) in pixels.zip(&*tile) {
-                            let halves = sums.as_chunks::<LINE>().0;
-                            (*first, *second) = (halves[0], halves[1]);
+                        for (pixel, sums) in (column..).zip(&*tile) {
+                            for (half, sums) in sums.as_chunks::<LINE>().0.iter().enumerate() {
+                                lines[half * len + pixel] = *sums;
+                            }
                         }
                     }
                     for (half, planes) in planes.chunks_mut(LINE).enumerate() {
