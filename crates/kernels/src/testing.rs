@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use libellus_backend::testing::read;
 use safetensors::{Dtype, SafeTensors};
 
@@ -74,6 +74,18 @@ pub(crate) fn weighted_results<const D: usize, const W: usize, const O: usize>(
     ];
     results.extend(bias.map(|bias| ("bias", read(bias.grad(&gradients).expect(gradient)))));
     results
+}
+
+/// An operation in 64-bit floats on tensors in 32: long sums of burn's in 32 are off by more than ours on processors without fused
+/// instructions.
+pub(crate) fn in_f64<const D: usize, const W: usize, const O: usize>(
+    input: Tensor<D>,
+    weight: Tensor<W>,
+    bias: Option<Tensor<1>>,
+    operation: impl FnOnce(Tensor<D>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
+) -> Tensor<O> {
+    let bias = bias.map(|bias| bias.cast(FloatDType::F64));
+    operation(input.cast(FloatDType::F64), weight.cast(FloatDType::F64), bias).cast(FloatDType::F32)
 }
 
 /// What an operation gives: its value, and its gradients for outputs of different weight.

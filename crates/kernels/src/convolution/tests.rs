@@ -1,14 +1,14 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, FloatDType, Tensor, TensorData, module};
+use burn::tensor::{Device, Tensor, TensorData, module};
 use libellus_backend::testing::{assert_close, device, read};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::{ChannelNorm, Epilogue, Nonlinearity, conv2d, conv2d_fused};
 use crate::device::is_accelerated;
-use crate::testing::{assert_same_on_any_threads, fractions, golden, numbers, weighted_results};
+use crate::testing::{assert_same_on_any_threads, fractions, golden, in_f64, numbers, weighted_results};
 use crate::{Precision, PrepareInference, adaptive_avg_pool2d, max_pool2d, silu};
 
 /// A few roundings of f32.
@@ -53,25 +53,15 @@ fn output_and_gradients(case: &Case, convolution: Convolution) -> [(&'static str
     results.try_into().expect("there is a bias")
 }
 
-/// burn's in 64-bit floats: long sums in 32 are off by more than ours on processors without fused instructions.
-fn in_f64(
-    input: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
-    options: ConvOptions<2>,
-) -> Tensor<4> {
-    let bias = bias.map(|bias| bias.cast(FloatDType::F64));
-    let output = module::conv2d(input.cast(FloatDType::F64), weight.cast(FloatDType::F64), bias, options);
-    output.cast(FloatDType::F32)
-}
-
 /// Twice the tolerance of golden numbers, whose sums are shorter. Where the numbers are burn's anyway there is nothing to compare.
 #[track_caller]
 fn agrees(case: &Case) {
     if !is_accelerated(&fractions([1], 1, &device())) {
         return;
     }
-    let expected = output_and_gradients(case, in_f64);
+    let expected = output_and_gradients(case, |input, weight, bias, options| {
+        in_f64(input, weight, bias, |input, weight, bias| module::conv2d(input, weight, bias, options))
+    });
     for ((_, actual), (_, expected)) in output_and_gradients(case, conv2d).iter().zip(&expected) {
         assert_close(actual, expected, 2.0 * case.tolerance);
     }

@@ -36,11 +36,13 @@ use crate::product::{Left, STRIP, Start, StripRow, most_rows, pieces, tile_produ
 use crate::scratch::with_scratch;
 use crate::vector::{LINE, fetch_lines};
 use bands::{Band, Part, bands};
-use method::{Adjacent, Map, Method, Spread3, Spread4, Strided3, Strided4};
+use method::{Map, Method, Spread3, Spread4, Strided3, Strided4, Unstrided};
 use tiles::{ReadTiles, WritePixels, WriteTiles};
 
 /// Channels below which the transforms cost more than they save.
 const FEWEST_CHANNELS: usize = 32;
+/// Outputs in each direction below which tiles are mostly empty.
+const FEWEST_OUTPUTS: usize = 4;
 /// Tiles that are multiplied with all kernels at once: their products stay in the second-level cache.
 const MOST_TILES: usize = 128;
 /// Tiles of a part that has all channels.
@@ -55,7 +57,7 @@ const SLICE: usize = 64;
 /// A convolution that has a method.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Winograd<'a> {
-    Adjacent(&'a Shape),
+    Unstrided(&'a Shape),
     Strided3(&'a Shape),
     Strided4(&'a Shape),
 }
@@ -66,10 +68,10 @@ impl<'a> Winograd<'a> {
         let fits = shape.dilation == [1, 1]
             && shape.groups == 1
             && shape.channels_in.min(shape.channels_out) >= FEWEST_CHANNELS
-            && shape.output.iter().all(|&size| size >= 4);
+            && shape.output.iter().all(|&size| size >= FEWEST_OUTPUTS);
         match (shape.kernel, shape.stride, shape.padding) {
             _ if !fits => None,
-            ([3, 3], [1, 1], [..=2, ..=2]) => Some(Self::Adjacent(shape)),
+            ([3, 3], [1, 1], [..=2, ..=2]) => Some(Self::Unstrided(shape)),
             ([3, 3], [2, 2], [1, 1]) => Some(Self::Strided3(shape)),
             ([4, 4], [2, 2], [1, 1]) => Some(Self::Strided4(shape)),
             _ => None,
@@ -80,7 +82,7 @@ impl<'a> Winograd<'a> {
     /// a narrow type that the processor multiplies.
     pub(super) fn beats_kept(self, is_narrow: bool) -> bool {
         let (shape, points, tile) = match self {
-            Self::Adjacent(_) => return true,
+            Self::Unstrided(_) => return true,
             Self::Strided3(shape) => (shape, Strided3::POINTS, Strided3::TILE),
             Self::Strided4(shape) => (shape, Strided4::POINTS, Strided4::TILE),
         };
@@ -102,7 +104,7 @@ impl<'a> Winograd<'a> {
 
     fn forward_of(self, images: Images, input: &[f32], weight: &[f32], finish: Finish<'_>) -> Vec<f32> {
         match self {
-            Self::Adjacent(shape) => Layer::<Adjacent>::of(shape, images).run(input, weight, finish),
+            Self::Unstrided(shape) => Layer::<Unstrided>::of(shape, images).run(input, weight, finish),
             Self::Strided3(shape) => Layer::<Strided3>::of(shape, images).run(input, weight, finish),
             Self::Strided4(shape) => Layer::<Strided4>::of(shape, images).run(input, weight, finish),
         }
@@ -111,9 +113,9 @@ impl<'a> Winograd<'a> {
     /// The gradient of the input: a convolution of the output's gradient with the kernels turned round.
     pub(super) fn input_gradient(self, weight: &[f32], gradient: &[f32], finish: Finish<'_>) -> Vec<f32> {
         match self {
-            Self::Adjacent(shape) => {
+            Self::Unstrided(shape) => {
                 let padding = shape.padding.map(|padding| 2 - padding);
-                Layer::<Adjacent>::back(shape, padding).run(gradient, weight, finish)
+                Layer::<Unstrided>::back(shape, padding).run(gradient, weight, finish)
             }
             Self::Strided3(shape) => Layer::<Spread3>::back(shape, [0, 0]).run(gradient, weight, finish),
             Self::Strided4(shape) => Layer::<Spread4>::back(shape, [1, 1]).run(gradient, weight, finish),
@@ -123,8 +125,8 @@ impl<'a> Winograd<'a> {
     /// The gradient of the weights, `[channels_out, channels_in, kernel height, kernel width]`.
     pub(super) fn weight_gradient(self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
         match self {
-            Self::Adjacent(shape) => {
-                Layer::<Adjacent>::of(shape, Images::Planes).weight_gradient(input, gradient)
+            Self::Unstrided(shape) => {
+                Layer::<Unstrided>::of(shape, Images::Planes).weight_gradient(input, gradient)
             }
             Self::Strided3(shape) => {
                 Layer::<Strided3>::of(shape, Images::Planes).weight_gradient(input, gradient)
@@ -235,7 +237,7 @@ impl<M: Method> Layer<M> {
 
     /// Each part has some tiles and all channels.
     fn by_tiles(&self, input: &[f32], weight: &[f32], finish: Finish<'_>, bands: Vec<Band<'_>>) {
-        let groups = self.channels_out.div_ceil(STRIP);
+        let (groups, points) = (self.channels_out.div_ceil(STRIP), Points::of::<M>());
         let kernel_step = self.channels_in + 1;
         with_scratch(groups * M::POINTS * kernel_step * STRIP, |kernels| {
             kernels.par_chunks_mut(M::POINTS * kernel_step * STRIP).enumerate().for_each(
@@ -266,16 +268,7 @@ impl<M: Method> Layer<M> {
                     for ((group, part), kernels) in band.groups(self).into_iter().enumerate().zip(kernels) {
                         let rows = rows.clone();
                         let channels = 0..self.channels_in;
-                        Multiply {
-                            points: Points::of::<M>(),
-                            tiles,
-                            count,
-                            channels,
-                            kernels,
-                            ahead: &[],
-                            products,
-                        }
-                        .run();
+                        Multiply { points, tiles, count, channels, kernels, ahead: &[], products }.run();
                         self.write(rows, group, finish, products, part);
                     }
                 });
@@ -285,7 +278,7 @@ impl<M: Method> Layer<M> {
 
     /// Each part has all tiles of a band and some output channels, so that each kernel is read and transformed once.
     fn by_channels(&self, input: &[f32], weight: &[f32], finish: Finish<'_>, band: Band<'_>) {
-        let count = band.tiles(self);
+        let (count, points) = (band.tiles(self), Points::of::<M>());
         let step = spaced(count);
         let rows = band.rows.clone();
         with_scratch(self.blocks() * M::POINTS * step * LINE, |tiles| {
@@ -312,16 +305,7 @@ impl<M: Method> Layer<M> {
                             end if end == self.channels_in => self.slice_of(weight, group + 1, 0),
                             end => self.slice_of(weight, group, end),
                         };
-                        Multiply {
-                            points: Points::of::<M>(),
-                            tiles,
-                            count,
-                            channels,
-                            kernels,
-                            ahead,
-                            products,
-                        }
-                        .run();
+                        Multiply { points, tiles, count, channels, kernels, ahead, products }.run();
                     }
                     self.write(rows.clone(), group, finish, products, part);
                 });

@@ -1,12 +1,12 @@
 use burn::tensor::ops::ConvTransposeOptions;
-use burn::tensor::{FloatDType, Tensor, TensorData, module};
+use burn::tensor::{Tensor, TensorData, module};
 use libellus_backend::testing::{assert_close, device, read};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::{conv_transpose2d, transposed_of};
 use crate::device::is_accelerated;
-use crate::testing::{assert_same_on_any_threads, fractions, golden, numbers, weighted_results};
+use crate::testing::{assert_same_on_any_threads, fractions, golden, in_f64, numbers, weighted_results};
 
 /// A few roundings of f32.
 const EXACT: f64 = 2e-6;
@@ -55,25 +55,17 @@ fn output_and_gradients(case: &Case, convolution: Convolution) -> [(&'static str
     results.try_into().expect("there is a bias")
 }
 
-/// burn's in 64-bit floats: long sums in 32 are off by more than ours on processors without fused instructions.
-fn in_f64(
-    input: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
-    options: ConvTransposeOptions<2>,
-) -> Tensor<4> {
-    let bias = bias.map(|bias| bias.cast(FloatDType::F64));
-    let (input, weight) = (input.cast(FloatDType::F64), weight.cast(FloatDType::F64));
-    module::conv_transpose2d(input, weight, bias, options).cast(FloatDType::F32)
-}
-
 /// Twice the tolerance of golden numbers, whose sums are shorter.
 #[track_caller]
 fn agrees(case: &Case) {
     if !is_accelerated(&fractions([1], 1, &device())) {
         return;
     }
-    let expected = output_and_gradients(case, in_f64);
+    let expected = output_and_gradients(case, |input, weight, bias, options| {
+        in_f64(input, weight, bias, |input, weight, bias| {
+            module::conv_transpose2d(input, weight, bias, options)
+        })
+    });
     for ((_, actual), (_, expected)) in output_and_gradients(case, conv_transpose2d).iter().zip(&expected) {
         assert_close(actual, expected, 2.0 * case.tolerance);
     }

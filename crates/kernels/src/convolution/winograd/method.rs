@@ -3,7 +3,7 @@
 use macerator::Simd;
 
 use super::tiles::MOST_PIXELS;
-use super::transform::{Square, adjacent, strided};
+use super::transform::{Square, strided, unstrided};
 use crate::vector::Line;
 
 /// How tiles of the output come from windows of the input, in each direction alike.
@@ -33,6 +33,7 @@ pub(super) trait Method: Copy + Sync {
     /// Whether the maps fit each other and the memory for them.
     const IS_CONSISTENT: bool = Self::OfWindow::TO == Self::SUMS.len()
         && Self::OfKernel::TO == Self::SUMS.len()
+        && Self::ToTile::FROM == count(Self::SUMS)
         && Self::TILE * Self::TILE <= MOST_PIXELS;
 
     /// The sum that the products at a point of the square belong to, and whether they are its first.
@@ -42,6 +43,18 @@ pub(super) trait Method: Copy + Sync {
         let sum = Self::SUMS[row] * Self::ToTile::FROM + Self::SUMS[column];
         (sum, is_first(row) && is_first(column))
     }
+}
+
+/// How many sums there are, which are counted from 0.
+const fn count(sums: &[usize]) -> usize {
+    let (mut count, mut point) = (0, 0);
+    while point < sums.len() {
+        if sums[point] >= count {
+            count = sums[point] + 1;
+        }
+        point += 1;
+    }
+    count
 }
 
 /// A method whose way back to the weights is known.
@@ -69,19 +82,19 @@ pub(super) trait Map {
 
 /// 3x3, stride 1: F(4x4, 3x3). Its own gradient of the input, with kernels turned round.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Adjacent;
+pub(super) struct Unstrided;
 
-impl Method for Adjacent {
+impl Method for Unstrided {
     const STEP: usize = 4;
     const SUMS: &'static [usize] = &[0, 1, 2, 3, 4, 5];
-    type OfWindow = Square<adjacent::OfInput, 6, 6>;
-    type OfKernel = Square<adjacent::OfKernel, 3, 6>;
-    type ToTile = Square<adjacent::ToOutput, 6, 4>;
+    type OfWindow = Square<unstrided::OfInput, 6, 6>;
+    type OfKernel = Square<unstrided::OfKernel, 3, 6>;
+    type ToTile = Square<unstrided::ToOutput, 6, 4>;
 }
 
-impl Differentiable for Adjacent {
-    type OfGradient = Square<adjacent::OfGradient, 4, 6>;
-    type ToKernel = Square<adjacent::ToKernel, 6, 3>;
+impl Differentiable for Unstrided {
+    type OfGradient = Square<unstrided::OfGradient, 4, 6>;
+    type ToKernel = Square<unstrided::ToKernel, 6, 3>;
 }
 
 /// 3x3, stride 2.

@@ -1,7 +1,7 @@
 //! The transforms of each method, for each channel of a line alone.
 
-pub(super) mod adjacent;
 pub(super) mod strided;
+pub(super) mod unstrided;
 
 use std::marker::PhantomData;
 
